@@ -1,0 +1,151 @@
+"""Words for what is wrong with a monitor file: where, what came, what is allowed, did you mean."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from monitoring_sdk.errors import explain
+
+# Keys and names of the public face that this version knows but cannot do.
+LATER_KEYS = (
+    "alarm",
+    "calendar",
+    "versions",
+    "privacy",
+    "owner.tier",
+    "source.features",
+    "columns.model_version",
+    "columns.weight",
+    "columns.query",
+    "columns.segments",
+    "labels.missing_is",
+    "labels.eligible",
+    "alerts.apprise",
+    "alerts.slack.digest",
+    "retraining.hook.webhook",
+    "retraining.hook.secret",
+)
+LATER_METRICS = (
+    *("mae", "rmse", "mse", "r2", "mape", "wape", "median_absolute_error"),
+    *("ndcg@10", "recall@10", "map@10", "mrr", "f1_macro", "roc_auc_ovr"),
+)
+LATER_DRIFT = ("pca_error", "domain_classifier_auc")
+LATER_TASKS = ("multiclass", "regression", "ranking")
+
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
+
+
+def _at(data: Any, path: Sequence[str | int]) -> Any:
+    for step in path:
+        if isinstance(data, Mapping) and step in data:
+            data = data[step]
+        elif isinstance(data, list | tuple) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            return None
+    return data
+
+
+def not_yet(data: Mapping[str, Any]) -> list[str]:
+    """Name what a file asks for that a later version brings; none of it is ignored."""
+    problems = [f"{key}: not supported yet" for key in LATER_KEYS if _has(data, key.split("."))]
+    if data.get("task") in LATER_TASKS:
+        problems.append(f"task: {data['task']} is not supported yet; allowed: binary")
+    if isinstance(_at(data, ["columns", "score"]), Mapping):
+        problems.append("columns.score: a column for each class is not supported yet")
+    if _at(data, ["retraining", "approval"]) is True:
+        problems.append("retraining.approval: true is not supported yet")
+    when = _at(data, ["retraining", "when"])
+    if isinstance(when, list) and "concept_drift" in when:
+        problems.append("retraining.when: concept_drift is not supported yet")
+    for name, rules in (
+        (data.get("thresholds") or {}).items() if _is_map(data, "thresholds") else ()
+    ):
+        for rule in rules if isinstance(rules, list) else [rules]:
+            if isinstance(rule, Mapping) and "segment" in rule:
+                problems.append(f"thresholds.{name}: segment is not supported yet")
+    return problems
+
+
+def _is_map(data: Mapping[str, Any], key: str) -> bool:
+    return isinstance(data.get(key), Mapping)
+
+
+def _has(data: Any, path: Sequence[str]) -> bool:
+    parent = _at(data, path[:-1])
+    return isinstance(parent, Mapping) and path[-1] in parent
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel] | None:
+    """Follow field names down to the section that a path lies in."""
+    current: type[BaseModel] | None = model
+    for step in path:
+        if isinstance(step, int) or current is None:
+            continue
+        info = current.model_fields.get(str(step))
+        if info is None:
+            continue
+        current = _section_of(info.annotation) or current
+    return current
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in typing.get_args(annotation):
+        found = _section_of(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _shown(value: Any) -> Any:
+    """Return what came, without a password and not at length."""
+    if isinstance(value, str):
+        value = _PASSWORD.sub(r"\1***@", value)
+        return value if len(value) <= 80 else value[:77] + "..."
+    return type(value).__name__ if isinstance(value, Mapping | list) else value
+
+
+def _line(error: Mapping[str, Any], model: type[BaseModel], data: Mapping[str, Any]) -> str:
+    path = [step for step in error["loc"] if not str(step).startswith(("function-", "tuple["))]
+    where = ".".join(str(step) for step in path)
+    came = _shown(_at(data, path))
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        section = _model_at(model, path[:-1])
+        allowed = list(section.model_fields) if section else []
+        return explain("unknown key", where=where, got=str(path[-1]), allowed=allowed)
+    if kind == "missing":
+        return f"{where}: required, but missing"
+    if kind == "literal_error":
+        allowed = re.findall(r"'([^']*)'", error["ctx"]["expected"]) or [error["ctx"]["expected"]]
+        return explain("not an allowed value", where=where, got=came, allowed=allowed)
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if kind == "value_error":
+        return f"{where}: {message}" if where else message
+    return explain(message, where=where, got=came)
+
+
+def describe(
+    error: ValidationError,
+    model: type[BaseModel],
+    data: Mapping[str, Any],
+    skip: Sequence[str] = (),
+) -> list[str]:
+    """Turn pydantic's findings into lines; places in `skip` have been spoken of already.
+
+    Values are shown as the file has them, so that no variable's content reaches a message.
+    """
+    lines = []
+    for found in error.errors(include_url=False):
+        where = ".".join(str(step) for step in found["loc"])
+        if not any(where == s or where.startswith(s + ".") for s in skip):
+            lines.append(_line(found, model, data))
+    return list(dict.fromkeys(lines))

@@ -1,0 +1,207 @@
+"""Result types: frozen, and with one versioned JSON form."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+from monitoring_sdk.window import Window
+
+SCHEMA = 1
+
+Family = Literal["quality", "drift", "prediction", "performance", "estimate", "operations"]
+Status = Literal["ok", "alert", "insufficient", "no_data", "undefined", "error", "skipped"]
+Severity = Literal["critical", "warning"]
+ThresholdFrom = Literal["budget", "user", "provisional", "contract"]
+FAMILIES: tuple[str, ...] = get_args(Family)
+
+
+def timestamp(at: datetime) -> str:
+    """Write a moment as ISO 8601 in UTC, with `Z`.
+
+    Examples
+    --------
+    >>> timestamp(datetime(2013, 6, 3, 4, tzinfo=UTC))
+    '2013-06-03T04:00:00Z'
+    """
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def check_key(family: str, name: str, column: str | None = None) -> str:
+    """Name a check: `family/name`, with `/column` where it speaks of one.
+
+    Examples
+    --------
+    >>> check_key("drift", "psi", "distance")
+    'drift/psi/distance'
+    """
+    return "/".join([family, name] if column is None else [family, name, column])
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One monitored quantity in one window: its value beside its threshold, and the verdict.
+
+    `bound` is the published error of a bounded approximation (KS, Wasserstein; in the units of
+    `value`), `direction` the side on which the threshold lies, `exceeded` whether the value is
+    beyond it (a provisional threshold alerts only when that lasts).
+    """
+
+    family: Family
+    name: str
+    window: Window
+    status: Status
+    column: str | None = None
+    segment: Mapping[str, str] | None = None
+    version: str | None = None
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    effect: float | None = None
+    bound: float | None = None
+    threshold: float | None = None
+    threshold_from: ThresholdFrom | None = None
+    direction: Literal["above", "below"] | None = None
+    exceeded: bool = False
+    severity: Severity = "critical"
+    n: int | None = None
+    coverage: float | None = None
+    reason: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The address of the check, the same in every window."""
+        return check_key(self.family, self.name, self.column)
+
+    @property
+    def pages(self) -> bool:
+        """Whether this check, by itself, is worth an incident."""
+        return self.status == "alert" and self.severity == "critical"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; numbers that are not finite become null, with a reason."""
+        out: dict[str, Any] = {"key": self.key}
+        for f in dataclasses.fields(self):
+            out[f.name] = getattr(self, f.name)
+        out["window"] = self.window.to_dict()
+        for name in ("value", "p_value", "effect", "bound", "threshold", "coverage"):
+            out[name] = _number(out[name])
+        if out["value"] is None and self.value is not None and self.reason is None:
+            out["reason"] = f"the value is {self.value}"
+        if self.interval is not None:
+            out["interval"] = [_number(v) for v in self.interval]
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Check:
+        """Read the JSON form back."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        kept = {k: v for k, v in data.items() if k in known}
+        kept["window"] = Window.from_dict(kept["window"])
+        if kept.get("interval") is not None:
+            kept["interval"] = tuple(kept["interval"])
+        return cls(**kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A span of windows in which a model was in alarm; one page, and one open a model at a time."""
+
+    id: str
+    model: str
+    opened: datetime
+    closed: datetime | None = None
+    families: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    quiet: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "id": self.id,
+            "opened": timestamp(self.opened),
+            "closed": None if self.closed is None else timestamp(self.closed),
+            "families": list(self.families),
+            "checks": list(self.checks),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A recorded request to retrain: exactly one for an incident."""
+
+    id: str
+    model: str
+    incident: str
+    reason: str
+    window_end: datetime
+    state: str = "pending"
+    outcome: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "id": self.id,
+            "incident": self.incident,
+            "reason": self.reason,
+            "window_end": timestamp(self.window_end),
+            "state": self.state,
+            "outcome": self.outcome,
+        }
+
+
+def overall_status(checks: Sequence[Check]) -> tuple[Status, str | None]:
+    """Say the status of a report from its checks alone: alert, insufficient or ok.
+
+    `warning` checks never make a window an alert: they are for the digest.
+    """
+    paging = [c for c in checks if c.pages]
+    if paging:
+        return "alert", None
+    if not any(c.status in ("ok", "alert") for c in checks):
+        reasons = [c.reason for c in checks if c.reason]
+        return "insufficient", reasons[0] if reasons else "nothing could be judged"
+    return "ok", None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All checks of one window, and what was decided from them."""
+
+    model: str
+    window: Window
+    as_of: datetime
+    status: Status
+    rows: int | None = None
+    baseline: str | None = None
+    reason: str | None = None
+    checks: tuple[Check, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self, *, checks: bool = True) -> dict[str, Any]:
+        """Return the JSON form of INTERFACE `run`."""
+        out: dict[str, Any] = {
+            "schema": SCHEMA,
+            "model": self.model,
+            "baseline": self.baseline,
+            "window": self.window.to_dict(),
+            "as_of": timestamp(self.as_of),
+            "rows": self.rows,
+            "status": self.status,
+            "reason": self.reason,
+        }
+        if checks:
+            out["checks"] = [c.to_dict() for c in self.checks]
+        out["incidents"] = [i.to_dict() for i in self.incidents]
+        out["triggers"] = [t.to_dict() for t in self.triggers]
+        return out

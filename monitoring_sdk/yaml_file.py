@@ -1,0 +1,70 @@
+"""Read a YAML 1.2 mapping; `${NAME}` takes an environment variable."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+
+from monitoring_sdk.errors import ConfigError
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def read_mapping(path: str | Path) -> dict[str, Any]:
+    """Read a file that holds one YAML mapping, as written (variables not yet replaced).
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read, is no YAML, repeats a key, or is no mapping.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+    try:
+        data = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ConfigError(f"{path}: {_first_words(error)}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: the file must hold keys and values, starting with `model:`")
+    return data
+
+
+def _first_words(error: YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"line {mark.line + 1}: {problem}" if mark is not None else problem
+
+
+def interpolate(
+    value: Any, where: str, problems: list[str], env: Mapping[str, str] | None = None
+) -> Any:
+    """Replace every `${NAME}` in the texts of a document; a missing variable is a problem.
+
+    Examples
+    --------
+    >>> interpolate({"url": "${DB}"}, "", [], {"DB": "sqlite://"})
+    {'url': 'sqlite://'}
+    """
+    env = os.environ if env is None else env
+    if isinstance(value, dict):
+        return {
+            k: interpolate(v, f"{where}.{k}".strip("."), problems, env) for k, v in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            interpolate(v, f"{where}.{i}".strip("."), problems, env) for i, v in enumerate(value)
+        ]
+    if not isinstance(value, str):
+        return value
+    for name in _VARIABLE.findall(value):
+        if name not in env:
+            problems.append(f"{where}: the environment variable {name} is not set")
+    return _VARIABLE.sub(lambda match: env.get(match[1], ""), value)
