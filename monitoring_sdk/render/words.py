@@ -1,0 +1,297 @@
+"""Checks and incidents in words: what, how bad, against which limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from monitoring_sdk.render.numbers import (
+    COUNTS,
+    duration,
+    moment,
+    number,
+    pair,
+    short,
+    unit_of,
+)
+from monitoring_sdk.report import Check, Incident, Report
+
+LABELS: Mapping[str, str] = {
+    "average_precision": "average precision",
+    "balanced_accuracy": "balanced accuracy",
+    "brier": "Brier score",
+    "chi2": "chi-squared",
+    "data_late": "data late",
+    "domain_classifier_auc": "domain classifier AUC",
+    "ece": "ECE",
+    "error_rate": "error rate",
+    "f1": "F1",
+    "hellinger": "Hellinger distance",
+    "jensen_shannon": "Jensen-Shannon distance",
+    "ks": "KS",
+    "l_infinity": "L-infinity distance",
+    "latency_p50": "p50 latency",
+    "latency_p95": "p95 latency",
+    "latency_p99": "p99 latency",
+    "log_loss": "log loss",
+    "mae": "MAE",
+    "mape": "MAPE",
+    "mcc": "MCC",
+    "mrr": "MRR",
+    "mse": "MSE",
+    "null_share": "nulls",
+    "pca_error": "PCA error",
+    "psi": "PSI",
+    "r2": "R²",
+    "rmse": "RMSE",
+    "roc_auc": "ROC AUC",
+    "total_variation": "total variation",
+    "unseen_share": "unseen values",
+    "wape": "WAPE",
+    "wasserstein": "Wasserstein distance",
+    "wasserstein_sd": "Wasserstein distance (sd)",
+}
+STATUSES: Mapping[str, str] = {
+    "ok": "judged, and within its limit where it has one",
+    "alert": "beyond its limit",
+    "insufficient": "too few rows or labels to judge",
+    "no_data": "no rows where some were expected",
+    "undefined": "has no value here, for the reason given",
+    "error": "could not be computed",
+    "skipped": "not run, for the reason given",
+}
+THRESHOLDS_FROM: Mapping[str, str] = {
+    "budget": "from the alarm budget",
+    "user": "set in the monitor file",
+    "provisional": "provisional: few reference windows",
+    "contract": "hard contract",
+}
+JUDGED = frozenset({"ok", "alert"})
+RATIO_MAX = 10.0
+
+
+def label(name: str) -> str:
+    """Return a check's name as its field writes it.
+
+    Examples
+    --------
+    >>> label("psi"), label("roc_auc"), label("expect_column_values_to_be_unique")
+    ('PSI', 'ROC AUC', 'values to be unique')
+    """
+    if name in LABELS:
+        return LABELS[name]
+    text = name.removeprefix("expect_").removeprefix("column_")
+    return short(text.replace("_", " "))
+
+
+def status_label(status: str) -> str:
+    """Write a status for people: `no_data` is `no data`."""
+    return status.replace("_", " ")
+
+
+def side(value: float | None, threshold: float | None, exceeded: bool) -> str:
+    """Say on which side of a value its limit lies, from the verdict alone.
+
+    Examples
+    --------
+    >>> side(0.71, 0.78, True), side(0.8, 0.78, False), side(0.3, 0.2, True)
+    ('below', 'below', 'above')
+    """
+    if value is None or threshold is None or value == threshold:
+        return "above"
+    return "below" if (value > threshold) != exceeded else "above"
+
+
+def excess(value: float | None, threshold: float | None, direction: str) -> float | None:
+    """Say how far a value is along the way to its limit: 1 at the limit, capped at 10.
+
+    A measure whose best value is 1 and whose limit lies below is compared by what is missing to
+    1: accuracy 0.71 against 0.78 is 0.29 / 0.22.
+
+    Returns
+    -------
+    float or None
+        In [0, 10]; None where there is no value or no limit.
+
+    Examples
+    --------
+    >>> round(excess(0.71, 0.78, "below"), 2), excess(3, 2, "above"), excess(None, 1, "above")
+    (1.32, 1.5, None)
+    """
+    if value is None or threshold is None:
+        return None
+    if not (math.isfinite(value) and math.isfinite(threshold)):
+        return None
+    if direction == "below" and -1 <= threshold < 1 and value <= 1:
+        part, whole = 1 - value, 1 - threshold
+    elif direction == "below":
+        part, whole = threshold, value
+    else:
+        part, whole = value, threshold
+    if whole > 0:
+        return min(max(part / whole, 0.0), RATIO_MAX)
+    beyond = value < threshold if direction == "below" else value > threshold
+    return RATIO_MAX if beyond else 0.0
+
+
+def check_excess(check: Check) -> float | None:
+    """Return `excess` of a check."""
+    direction = check.direction or side(check.value, check.threshold, check.exceeded)
+    return excess(check.value, check.threshold, direction)
+
+
+def _badness(check: Check) -> tuple[int, float, str]:
+    if check.status == "alert":
+        rank = 0 if check.severity == "critical" else 1
+    else:
+        rank = {"error": 2, "no_data": 3}.get(check.status, 5)
+        if check.exceeded:
+            rank = min(rank, 4)
+    return rank, -(check_excess(check) or 0.0), check.key
+
+
+def worst_first(checks: Iterable[Check]) -> list[Check]:
+    """Sort checks: alerts, then what could not be looked at, then the nearest to their limit."""
+    return sorted(checks, key=_badness)
+
+
+def subject(check: Check) -> str:
+    """Return where a check looks: column, segment and version, or nothing."""
+    parts = [] if check.column is None else [short(check.column)]
+    if check.segment:
+        parts.append(short(", ".join(f"{k}={v}" for k, v in check.segment.items())))
+    if check.version is not None:
+        parts.append(f"version {short(check.version, 20)}")
+    return " ".join(parts)
+
+
+def measure(name: str, value: str) -> str:
+    """Put a written value beside the name of what was measured."""
+    if name in ("null_share", "unseen_share"):
+        return f"{value} {label(name)}"
+    if name in COUNTS:
+        return f"{value} row" if value == "1" else f"{value} rows"
+    return f"{label(name)} {value}"
+
+
+def words(check: Check) -> str:
+    """Say in one line what a check found.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from monitoring_sdk.window import Window
+    >>> day = Window(datetime(2013, 6, 3, tzinfo=UTC), datetime(2013, 6, 4, tzinfo=UTC))
+    >>> words(Check("performance", "accuracy", day, "alert", value=0.71, threshold=0.78,
+    ...             direction="below", exceeded=True, n=912))
+    'accuracy fell to 0.71, below its limit 0.78 (912 rows)'
+    >>> words(Check("drift", "psi", day, "alert", column="distance", value=0.31, threshold=0.21,
+    ...             direction="above", exceeded=True))
+    'distance: PSI 0.31, above 0.21'
+    >>> words(Check("performance", "roc_auc", day, "undefined", reason="one class only"))
+    'ROC AUC: undefined, one class only'
+    """
+    where = subject(check)
+    before = f"{where}: " if where else ""
+    if check.value is None or not math.isfinite(check.value):
+        return f"{before}{label(check.name)}: {_why(check)}"
+    found, limit = pair(check.value, check.threshold, unit_of(check.name))
+    if check.threshold is None:
+        text = measure(check.name, found)
+    elif check.exceeded:
+        beyond = check.direction or side(check.value, check.threshold, True)
+        if check.family == "performance":
+            moved = "fell" if beyond == "below" else "rose"
+            text = f"{label(check.name)} {moved} to {found}, {beyond} its limit {limit}"
+        else:
+            text = f"{measure(check.name, found)}, {beyond} {limit}"
+    else:
+        text = f"{measure(check.name, found)}, limit {limit}"
+    if check.n is not None and check.name not in COUNTS:
+        text += f" ({check.n:,} {'row' if check.n == 1 else 'rows'})"
+    if check.status not in JUDGED:
+        text += f"; {_why(check)}"
+    return before + text
+
+
+def _why(check: Check) -> str:
+    status = status_label(check.status)
+    return f"{status}, {short(check.reason, 300)}" if check.reason else status
+
+
+def key_words(key: str) -> str:
+    """Name a check from its key alone.
+
+    Examples
+    --------
+    >>> key_words("drift/psi/distance"), key_words("performance/accuracy")
+    ('distance: PSI', 'accuracy')
+    """
+    _, _, rest = key.partition("/")
+    name, _, column = rest.partition("/")
+    return f"{short(column)}: {label(name)}" if column else label(name or key)
+
+
+def told(incident: Incident, report: Report, transition: str) -> list[Check]:
+    """Return the checks that a message on an incident speaks of, the worst first.
+
+    On `joined:<family>` the checks of that family come first; on `closed` there are none.
+    """
+    if transition == "closed":
+        return []
+    paging = [c for c in report.checks if c.pages]
+    if not paging:
+        paging = [c for c in report.checks if c.key in set(incident.checks)]
+    family = transition.partition(":")[2]
+    ordered = worst_first(paging)
+    return sorted(ordered, key=lambda c: c.family != family) if family else ordered
+
+
+def headline(incident: Incident, report: Report, transition: str, timezone: str = "UTC") -> str:
+    """Say in one line what happened to a model, and how bad it is.
+
+    Parameters
+    ----------
+    transition : str
+        `opened`, `joined:<family>`, `closed`, or another word, which is shown as it is.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from monitoring_sdk.window import Window
+    >>> day = Window(datetime(2013, 6, 3, tzinfo=UTC), datetime(2013, 6, 4, tzinfo=UTC))
+    >>> found = Check("performance", "accuracy", day, "alert", value=0.71, threshold=0.78,
+    ...               direction="below", exceeded=True)
+    >>> report = Report("flights", day, day.end, "alert", checks=(found,))
+    >>> headline(Incident("1", "flights", day.end), report, "opened")
+    'flights: accuracy fell to 0.71, below its limit 0.78'
+    """
+    model = short(incident.model)
+    kind, _, detail = transition.partition(":")
+    if kind == "closed":
+        closed = incident.closed or report.window.end
+        lasted = duration(closed - incident.opened)
+        opened = moment(incident.opened, timezone)
+        return f"{model}: incident closed after {lasted} (opened {opened})"
+    checks = told(incident, report, transition)
+    found = words(checks[0]) if checks else _named(incident.checks, report)
+    if len(checks) > 1:
+        found += f", and {len(checks) - 1} more"
+    if kind == "opened":
+        return f"{model}: {found}"
+    if kind == "joined":
+        return f"{model}: {short(detail)} joined the open incident: {found}"
+    return f"{model}: incident {short(transition.replace(':', ' '))}: {found}"
+
+
+def _named(keys: Sequence[str], report: Report) -> str:
+    if keys:
+        more = f", and {len(keys) - 1} more" if len(keys) > 1 else ""
+        return key_words(keys[0]) + more
+    reason = f", {short(report.reason, 300)}" if report.reason else ""
+    return f"{status_label(report.status)}{reason}"
+
+
+def rows_words(rows: int | None) -> str:
+    """Write a count of rows."""
+    return "rows unknown" if rows is None else measure("rows", number(rows))
