@@ -1,0 +1,204 @@
+"""One decision about a model: what it reads and what it writes, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from monitoring_sdk.adapters import outbox, results
+from monitoring_sdk.adapters.engine import insert_once
+from monitoring_sdk.adapters.schema import incident, lease, result, trigger
+from monitoring_sdk.decision import Decision, Part, ResultRow
+from monitoring_sdk.errors import StoreError
+from monitoring_sdk.report import Incident, Trigger, timestamp
+from monitoring_sdk.window import Window
+
+
+class Deciding:
+    """A model's state for as long as its lease is held; made by `Store.deciding`."""
+
+    def __init__(self, connection: sa.Connection, model: str, holder: str, now: datetime) -> None:
+        self._connection = connection
+        self._model = model
+        self._now = now
+        self._fence = self._take_lease(holder)
+
+    def _take_lease(self, holder: str) -> int:
+        """Take the model's lease row, waiting for who holds it, and count the fence up.
+
+        The transaction itself excludes others (SQLite has one writer, PostgreSQL locks the row
+        that is updated). The fence tells a holder whose connection was cut, and whose work was
+        rolled back, that it is no longer the holder.
+        """
+        mine = lease.c.model == self._model
+        first = {"model": self._model, "fence": 0, "holder": holder, "taken": self._now}
+        known = self._connection.execute(sa.select(lease.c.fence).where(mine)).first()
+        if known is None:
+            insert_once(self._connection, lease, first)
+        self._connection.execute(
+            lease.update()
+            .where(mine)
+            .values(fence=lease.c.fence + 1, holder=holder, taken=self._now)
+        )
+        return int(self._connection.execute(sa.select(lease.c.fence).where(mine)).scalar_one())
+
+    def decided_until(self) -> datetime | None:
+        """Return the end of the newest decided window."""
+        query = sa.select(lease.c.decided_until).where(lease.c.model == self._model)
+        return self._connection.execute(query).scalar()
+
+    def open_incident(self) -> Incident | None:
+        """Return the model's open incident."""
+        query = sa.select(incident).where(
+            incident.c.model == self._model, incident.c.closed.is_(None)
+        )
+        found = self._connection.execute(query).first()
+        return None if found is None else incident_of(found)
+
+    def last_trigger(self) -> Trigger | None:
+        """Return the model's newest trigger by logical time."""
+        query = (
+            sa.select(trigger)
+            .where(trigger.c.model == self._model)
+            .order_by(trigger.c.window_end.desc())
+        )
+        found = self._connection.execute(query.limit(1)).first()
+        return None if found is None else trigger_of(found)
+
+    def history(
+        self,
+        keys: Collection[str] | None = None,
+        before: datetime | None = None,
+        limit: int | None = None,
+    ) -> pd.DataFrame:
+        """Return the model's checks over its windows; see `Store.history`."""
+        return results.read_history(self._connection, self._model, keys, before, limit)
+
+    def result(self, window: Window, part: Part) -> ResultRow | None:
+        """Return the newest verdict on a part of a window."""
+        query = results.select_newest().where(
+            results.matches(
+                {
+                    "model": self._model,
+                    "window_start": window.start,
+                    "window_end": window.end,
+                    "part": part,
+                }
+            )
+        )
+        found = self._connection.execute(query).first()
+        return None if found is None else results.row_of(found)
+
+    def save(self, decision: Decision) -> None:
+        """Write a decision: verdicts, incident, trigger and messages; what is there stays as it is.
+
+        Raises
+        ------
+        StoreError
+            When the lease was taken by another, when the decision is on another model, or when it
+            decides a window that is not newer than the newest decided one.
+        """
+        if decision.model != self._model:
+            raise StoreError(f"a decision on {decision.model} under the lease of {self._model}")
+        self._hold(decision)
+        for row in decision.results:
+            self._save_result(row)
+        if decision.incident is not None:
+            self._save_incident(decision.incident)
+        if decision.trigger is not None:
+            self._save_trigger(decision.trigger)
+        for message in decision.messages:
+            outbox.put(self._connection, message, self._now)
+
+    def _hold(self, decision: Decision) -> None:
+        until = self.decided_until()
+        if decision.decides and until is not None and decision.window.end <= until:
+            raise StoreError(
+                f"{self._model}: the window {decision.window} cannot be decided again: windows are "
+                f"decided in order, and up to {timestamp(until)} they can only be revised"
+            )
+        held = self._connection.execute(
+            lease.update()
+            .where(lease.c.model == self._model, lease.c.fence == self._fence)
+            .values(decided_until=decision.window.end if decision.decides else until)
+        )
+        if held.rowcount != 1:
+            raise StoreError(f"{self._model}: another worker took the lease; nothing was written")
+
+    def _save_result(self, row: ResultRow) -> None:
+        newest = self.result(row.window, row.part)
+        revision = 1 if newest is None else newest.revision + 1
+        same = results.matches(results.key_of(row))
+        known = self._connection.execute(sa.select(result).where(same)).first()
+        values = {**results.values_of(row), "revision": revision}
+        if known is None:
+            self._connection.execute(result.insert().values(**values))
+        elif newest is not None and known.revision == newest.revision:
+            if known.status == "error" and row.status != "error":
+                # It was never evaluated, so there is no verdict to keep.
+                values["revision"] = known.revision
+                self._connection.execute(result.update().where(same).values(**values))
+        elif newest is not None and row.as_of > newest.as_of:
+            # Rows or labels went back to what they were: that verdict is the newest once more.
+            self._connection.execute(result.update().where(same).values(**values))
+
+    def _save_incident(self, row: Incident) -> None:
+        values: dict[str, Any] = {
+            "id": row.id,
+            "model": row.model,
+            "opened": row.opened,
+            "closed": row.closed,
+            "families": list(row.families),
+            "checks": list(row.checks),
+            "quiet": row.quiet,
+        }
+        updated = self._connection.execute(
+            incident.update().where(incident.c.id == row.id).values(**values)
+        )
+        if updated.rowcount == 0:
+            self._connection.execute(incident.insert().values(**values))
+
+    def _save_trigger(self, row: Trigger) -> None:
+        known = sa.select(trigger.c.id).where(trigger.c.incident == row.incident)
+        if self._connection.execute(known).first() is None:
+            self._connection.execute(
+                trigger.insert().values(
+                    id=row.id,
+                    model=row.model,
+                    incident=row.incident,
+                    reason=row.reason,
+                    window_end=row.window_end,
+                    state=row.state,
+                    outcome=row.outcome,
+                )
+            )
+
+
+def incident_of(found: sa.Row[Any]) -> Incident:
+    """Read an incident back."""
+    return Incident(
+        found.id,
+        found.model,
+        found.opened,
+        found.closed,
+        tuple(found.families),
+        tuple(found.checks),
+        found.quiet,
+    )
+
+
+def trigger_of(found: sa.Row[Any]) -> Trigger:
+    """Read a trigger back."""
+    return Trigger(
+        found.id,
+        found.model,
+        found.incident,
+        found.reason,
+        found.window_end,
+        found.state,
+        found.outcome,
+    )

@@ -1,0 +1,168 @@
+"""The outbox: messages that were committed with a decision, until each is known to have arrived.
+
+A row is `pending` (not sent), `unknown` (it may have been), `sent` or `dead`. Claims and
+settlements are compare-and-set on the row's version, so no two workers hold the same message.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from monitoring_sdk.adapters.schema import outbox, trigger
+from monitoring_sdk.decision import Message
+
+OutboxState = Literal["pending", "unknown", "sent", "dead"]
+OPEN: tuple[OutboxState, ...] = ("pending", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A message and how far its delivery has come."""
+
+    message: Message
+    state: OutboxState
+    created: datetime
+    next_attempt: datetime
+    attempts: int
+    detail: str | None
+    receipt: Mapping[str, Any] | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that one holder may now send.
+
+    `ambiguous` says that it may have arrived already: an earlier attempt ended in doubt, or its
+    holder vanished in the middle.
+    """
+
+    row: OutboxRow
+    holder: str
+    ambiguous: bool
+
+    @property
+    def message(self) -> Message:
+        """The message."""
+        return self.row.message
+
+
+def row_of(found: sa.Row[Any]) -> OutboxRow:
+    """Read an outbox row back."""
+    message = Message(
+        found.id, found.kind, found.model, found.incident, found.transition, found.payload
+    )
+    return OutboxRow(
+        message,
+        found.state,
+        found.created,
+        found.next_attempt,
+        found.attempts,
+        found.detail,
+        found.receipt,
+        found.version,
+    )
+
+
+def put(connection: sa.Connection, message: Message, now: datetime) -> bool:
+    """Add a message; False when one of its id is there already, in whatever state."""
+    known = sa.select(outbox.c.id).where(outbox.c.id == message.id)
+    if connection.execute(known).first() is not None:
+        return False
+    connection.execute(
+        outbox.insert().values(
+            id=message.id,
+            kind=message.kind,
+            model=message.model,
+            incident=message.incident,
+            transition=message.transition,
+            payload=dict(message.payload),
+            created=now,
+            state="pending",
+            next_attempt=now,
+            attempts=0,
+            version=0,
+        )
+    )
+    return True
+
+
+def claim(
+    connection: sa.Connection,
+    now: datetime,
+    holder: str,
+    limit: int,
+    ttl: timedelta,
+    kinds: Collection[str] | None,
+    skip: Collection[str],
+) -> list[Claimed]:
+    """Claim due rows that nobody holds; see `Store.claim`."""
+    free = sa.or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until <= now)
+    due = sa.select(outbox).where(outbox.c.state.in_(OPEN), outbox.c.next_attempt <= now, free)
+    if kinds is not None:
+        due = due.where(outbox.c.kind.in_(kinds))
+    if skip:
+        due = due.where(outbox.c.id.not_in(skip))
+    due = due.order_by(outbox.c.next_attempt, outbox.c.seq).limit(limit)
+    claimed = []
+    for found in connection.execute(due).all():
+        taken = connection.execute(
+            outbox.update()
+            .where(outbox.c.seq == found.seq, outbox.c.version == found.version)
+            .values(claimed_by=holder, claimed_until=now + ttl, version=found.version + 1)
+        )
+        if taken.rowcount == 1:
+            row = dataclasses.replace(row_of(found), version=found.version + 1)
+            doubt = found.state == "unknown" or found.claimed_by is not None
+            claimed.append(Claimed(row, holder, doubt))
+    return claimed
+
+
+def settle(
+    connection: sa.Connection,
+    claimed: Claimed,
+    state: OutboxState,
+    now: datetime,
+    detail: str | None,
+    next_attempt: datetime | None,
+    receipt: Mapping[str, Any] | None,
+    attempted: bool,
+) -> bool:
+    """Write how a claim ended; see `Store.settle`."""
+    row = claimed.row
+    values: dict[str, Any] = {
+        "state": state,
+        "detail": detail,
+        "next_attempt": next_attempt or now,
+        "attempts": row.attempts + attempted,
+        "version": row.version + 1,
+        "claimed_by": None,
+        "claimed_until": None,
+    }
+    if receipt is not None:
+        values["receipt"] = dict(receipt)
+    if state not in OPEN:
+        values["settled"] = now
+    written = connection.execute(
+        outbox.update()
+        .where(
+            outbox.c.id == row.message.id,
+            outbox.c.version == row.version,
+            outbox.c.claimed_by == claimed.holder,
+        )
+        .values(**values)
+    )
+    if written.rowcount == 1 and row.message.transition == "trigger":
+        # A hook's delivery is its trigger's: the two must never be seen to disagree.
+        connection.execute(
+            trigger.update()
+            .where(trigger.c.incident == row.message.incident, trigger.c.outcome.is_(None))
+            .values(state="failed" if state == "dead" else state)
+        )
+    return written.rowcount == 1

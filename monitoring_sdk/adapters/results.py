@@ -1,0 +1,201 @@
+"""Verdicts in the store: how checks are packed, and read back as rows or as one table."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from monitoring_sdk.adapters.schema import result
+from monitoring_sdk.decision import ResultRow
+from monitoring_sdk.report import Check
+from monitoring_sdk.window import Window
+
+PARTS = ("data", "performance")
+# The columns of a history, beside those of the window; the second item is the dtype.
+_OF_CHECK = (
+    ("value", "float64"),
+    ("threshold", "float64"),
+    ("exceeded", "bool"),
+    ("status", "str"),
+    ("severity", "str"),
+    ("n", "Int64"),
+)
+
+
+def pack_json(value: Any) -> bytes:
+    """Write a JSON value small."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return zlib.compress(text.encode(), level=1)
+
+
+def unpack_json(packed: bytes) -> Any:
+    """Read it back."""
+    return json.loads(zlib.decompress(packed))
+
+
+def pack_checks(checks: Sequence[Check], window: Window) -> bytes:
+    """Pack checks a field at a time: a history reads six fields of many thousand checks.
+
+    A field that is null in every check, and the window where it is the row's own, are left out.
+    """
+    dicts = [c.to_dict() for c in checks]
+    own = window.to_dict()
+    columns: dict[str, list[Any]] = {}
+    for name in dicts[0] if dicts else ():
+        values = [d[name] for d in dicts]
+        if any(v is not None for v in values) and not (
+            name == "window" and all(v == own for v in values)
+        ):
+            columns[name] = values
+    return pack_json({"count": len(dicts), "columns": columns})
+
+
+def unpack_checks(packed: bytes, window: Window) -> tuple[Check, ...]:
+    """Read the checks back, in their order."""
+    data = unpack_json(packed)
+    columns = data["columns"]
+    columns.setdefault("window", [window.to_dict()] * data["count"])
+    return tuple(
+        Check.from_dict({name: values[i] for name, values in columns.items()})
+        for i in range(data["count"])
+    )
+
+
+def values_of(row: ResultRow) -> dict[str, Any]:
+    """Return a verdict as the columns of its table, but for its revision."""
+    return {
+        **key_of(row),
+        "as_of": row.as_of,
+        "status": row.status,
+        "reason": row.reason,
+        "rows": row.rows,
+        "checks": pack_checks(row.checks, row.window),
+    }
+
+
+def key_of(row: ResultRow) -> dict[str, Any]:
+    """Return what a verdict is a verdict on: the same is never stored twice."""
+    return {
+        "model": row.model,
+        "window_start": row.window.start,
+        "window_end": row.window.end,
+        "part": row.part,
+        "baseline": row.baseline or "",
+        "settings": row.settings,
+        "fingerprint": row.fingerprint,
+    }
+
+
+def matches(values: dict[str, Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that columns of the result table have these values."""
+    return sa.and_(*(result.c[name] == value for name, value in values.items()))
+
+
+def row_of(found: sa.Row[Any]) -> ResultRow:
+    """Read a verdict back."""
+    window = Window(found.window_start, found.window_end)
+    return ResultRow(
+        found.model,
+        window,
+        found.part,
+        found.baseline or None,
+        found.settings,
+        found.fingerprint,
+        found.as_of,
+        found.status,
+        found.reason,
+        found.rows,
+        unpack_checks(found.checks, window),
+        found.revision,
+    )
+
+
+def select_newest() -> sa.Select[Any]:
+    """Return the query for the newest verdict on each part of each window."""
+    later = result.alias("later")
+    same = ("model", "part", "window_end", "window_start")
+    newer = sa.exists().where(
+        *(later.c[name] == result.c[name] for name in same),
+        later.c.revision > result.c.revision,
+    )
+    return sa.select(result).where(~newer)
+
+
+def read_history(
+    connection: sa.Connection,
+    model: str,
+    keys: Collection[str] | None = None,
+    before: datetime | None = None,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """Return a model's checks over its windows, from the newest verdict on each.
+
+    Parameters
+    ----------
+    connection : Connection
+    model : str
+    keys : collection of str, optional
+        The checks wanted; all by default.
+    before : datetime, optional
+        Only windows that end at it or earlier.
+    limit : int, optional
+        How many of the newest windows, for each part.
+
+    Returns
+    -------
+    DataFrame
+        In order of time: `key`, `part`, `window_start`, `window_end`, `value`, `threshold`,
+        `exceeded`, `status`, `severity`, `n`, `fingerprint`, `baseline`, `settings`.
+    """
+    found: list[sa.Row[Any]] = []
+    for part in PARTS:
+        query = select_newest().where(result.c.model == model, result.c.part == part)
+        if before is not None:
+            query = query.where(result.c.window_end <= before)
+        query = query.order_by(result.c.window_end.desc(), result.c.window_start.desc())
+        found += connection.execute(query.limit(limit)).all()
+    found.sort(key=lambda row: (row.window_end, row.part))
+    return _table(found, keys)
+
+
+def _table(found: Iterable[sa.Row[Any]], keys: Collection[str] | None) -> pd.DataFrame:
+    found = list(found)
+    packed = [unpack_json(row.checks) for row in found]
+    counts = np.array([p["count"] for p in packed], dtype=np.int64)
+
+    def of_check(name: str) -> list[Any]:
+        missing = False if name == "exceeded" else None
+        out: list[Any] = []
+        for p in packed:
+            out += p["columns"].get(name) or [missing] * p["count"]
+        return out
+
+    def array(values: list[Any], dtype: Any) -> Any:
+        return pd.array(values, dtype=dtype)
+
+    def of_row(values: list[Any], dtype: str) -> Any:
+        return array(values, dtype).repeat(counts)
+
+    utc = "datetime64[us, UTC]"
+    columns = {
+        "key": array(of_check("key"), "str"),
+        "part": of_row([r.part for r in found], "str"),
+        "window_start": of_row([r.window_start for r in found], utc),
+        "window_end": of_row([r.window_end for r in found], utc),
+        **{name: array(of_check(name), dtype) for name, dtype in _OF_CHECK},
+        **{
+            name: of_row([getattr(r, name) for r in found], "str")
+            for name in ("fingerprint", "baseline", "settings")
+        },
+    }
+    table = pd.DataFrame(columns)
+    if keys is not None:
+        table = table[table["key"].isin(list(keys))].reset_index(drop=True)
+    return table
