@@ -1,0 +1,182 @@
+"""The additive counts of a category column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from monitoring_sdk.profile.grid import CategoricalGrid
+from monitoring_sdk.profile.levels import canonical_level
+
+# Fewer distinct levels than this are quicker to look up one by one than to hand to Arrow.
+_FEW = 64
+
+
+@dataclass(frozen=True, eq=False)
+class CategoricalProfile:
+    """One category column of some rows, counted on a grid.
+
+    Parameters
+    ----------
+    rows, nulls : int
+        NaN counts as null.
+    counts : array of int64, shape (L,)
+        Rows of each kept level.
+    other, unseen : int
+        Rows of levels that the reference had and does not keep, and of levels new to it.
+    """
+
+    rows: int
+    nulls: int
+    counts: NDArray[np.int64]
+    other: int
+    unseen: int
+
+    @property
+    def count(self) -> int:
+        """Rows that have a level."""
+        return self.rows - self.nulls
+
+    def __eq__(self, other: object) -> bool:
+        """Compare every count."""
+        return isinstance(other, CategoricalProfile) and self.to_dict() == other.to_dict()
+
+    def merge(self, other: CategoricalProfile) -> CategoricalProfile:
+        """Return the profile of both sets of rows, exactly.
+
+        Raises
+        ------
+        ValueError
+            When the two were not counted on the same grid.
+        """
+        if len(self.counts) != len(other.counts):
+            raise ValueError("profiles of different grids do not add")
+        return CategoricalProfile(
+            rows=self.rows + other.rows,
+            nulls=self.nulls + other.nulls,
+            counts=self.counts + other.counts,
+            other=self.other + other.other,
+            unseen=self.unseen + other.unseen,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "kind": "categorical",
+            "rows": self.rows,
+            "nulls": self.nulls,
+            "counts": self.counts.tolist(),
+            "other": self.other,
+            "unseen": self.unseen,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CategoricalProfile:
+        """Read the JSON form back."""
+        kept = {k: v for k, v in data.items() if k != "kind"}
+        kept["counts"] = np.array(data["counts"], dtype=np.int64)
+        return cls(**kept)
+
+
+def empty_categorical(grid: CategoricalGrid) -> CategoricalProfile:
+    """Return the profile of no rows."""
+    return CategoricalProfile(0, 0, np.zeros(len(grid.levels), dtype=np.int64), 0, 0)
+
+
+def count_levels(array: pa.Array) -> dict[str, int]:
+    """Count the canonical levels of an Arrow array of any type; nulls and NaN are left out.
+
+    Examples
+    --------
+    >>> count_levels(pa.array(["a", "b", "a", None]))
+    {'a': 2, 'b': 1}
+    """
+    out: dict[str, int] = {}
+    values, counts = _distinct(array)
+    for value, n in zip(_scalars(values), counts.tolist(), strict=True):
+        if value is not None and value == value:
+            level = canonical_level(value)
+            out[level] = out.get(level, 0) + n
+    return out
+
+
+def profile_categorical(array: pa.Array, grid: CategoricalGrid) -> CategoricalProfile:
+    """Count one batch of a category column on its grid.
+
+    Rows are counted in Arrow; Python sees each distinct level once.
+
+    Examples
+    --------
+    >>> from monitoring_sdk.profile.grid import fit_categorical
+    >>> grid = fit_categorical({"1": 60, "2": 40, "3": 1}, salt="s")
+    >>> p = profile_categorical(pa.array([1.0, 1.0, 2.0, 3.0, 4.0, None]), grid)
+    >>> p.counts.tolist(), p.other, p.unseen, p.nulls
+    ([2, 1], 1, 1, 1)
+    """
+    values, counts = _distinct(array)
+    kept = np.zeros(len(grid.levels), dtype=np.int64)
+    other = unseen = 0
+    if len(values) > _FEW and pa.types.is_string(values.type):
+        values, counts = _take_kept(values, counts, grid, kept)
+    for value, n in zip(_scalars(values), counts.tolist(), strict=True):
+        if value is None or value != value:
+            continue
+        level = canonical_level(value)
+        at = grid.index.get(level)
+        if at is not None:
+            kept[at] += n
+        elif grid.is_rare(level):
+            other += n
+        else:
+            unseen += n
+    seen = int(kept.sum()) + other + unseen
+    return CategoricalProfile(len(array), len(array) - seen, kept, other, unseen)
+
+
+def _take_kept(
+    values: pa.Array, counts: NDArray[np.int64], grid: CategoricalGrid, kept: NDArray[np.int64]
+) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Add the kept levels to `kept` without a Python object each; return the rest."""
+    at = pc.index_in(values, value_set=pa.array(grid.levels, type=values.type))
+    known = at.is_valid().to_numpy(zero_copy_only=False)
+    np.add.at(kept, at.drop_null().to_numpy(), counts[known])
+    return values.filter(pa.array(~known)), counts[~known]
+
+
+def _scalars(values: pa.Array) -> list[Any]:
+    if pa.types.is_float32(values.type) or pa.types.is_float16(values.type):
+        return list(values.to_numpy(zero_copy_only=False))  # numpy knows their shortest text
+    return values.to_pylist()
+
+
+def _distinct(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Return values and their counts; a value may come twice, and null may be one of them."""
+    if not pa.types.is_dictionary(array.type):
+        return _value_counts(array)
+    indices = array.indices
+    if len(array.dictionary) > 4 * len(array) + 64:
+        # A small slice of a large dictionary: look only at what occurs.
+        values, counts = _value_counts(indices)
+        return array.dictionary.take(values), counts
+    if indices.null_count:
+        indices = indices.drop_null()
+    counts = np.bincount(indices.to_numpy(), minlength=len(array.dictionary))
+    used = np.flatnonzero(counts)
+    if len(used) == len(counts):
+        return array.dictionary, counts
+    return array.dictionary.take(pa.array(used)), counts[used]
+
+
+def _value_counts(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
+    try:
+        table = array.value_counts()
+    except pa.ArrowNotImplementedError:  # lists, structs: no hash in Arrow
+        texts = pa.array([None if v is None else str(v) for v in array.to_pylist()], pa.string())
+        table = texts.value_counts()
+    return table.field(0), table.field(1).to_numpy().astype(np.int64, copy=False)

@@ -1,0 +1,276 @@
+"""Grids: the cells, fixed by a reference, in which every later window is counted.
+
+A grid never moves with the data that is counted on it. Edges that follow the window are how one
+outlier silences a distance elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from monitoring_sdk.profile.levels import canonical_level
+
+__all__ = [
+    "CategoricalGrid",
+    "Grid",
+    "NumericGrid",
+    "canonical_level",
+    "fit_categorical",
+    "fit_numeric",
+]
+
+RESOLUTION = 200
+"""Cells of equal share that a numeric column is cut into; the share that makes a value an atom."""
+
+MIN_COUNT = 20
+MAX_LEVELS = 1000
+MAX_RARE = 100_000
+
+# Beyond this the squares of deviations overflow, whatever they are taken about.
+_HUGE = 1e150
+
+
+@dataclass(frozen=True, eq=False)
+class NumericGrid:
+    """The cut points of a numeric column.
+
+    Cell 0 is what lies below ``edges[0]``, cell ``i`` is ``[edges[i-1], edges[i])``, and the last
+    is what lies above. The first and last edges are the reference's min and the float after its
+    max. A reference without finite values has no edges, and one cell.
+
+    Parameters
+    ----------
+    edges : array of float64, shape (m,)
+        Strictly increasing.
+    deciles : array of int64
+        Indices of the edges that are the reference's inner deciles, each once.
+    """
+
+    edges: NDArray[np.float64]
+    deciles: NDArray[np.int64]
+
+    @cached_property
+    def atoms(self) -> NDArray[np.int64]:
+        """Indices of the cells that hold one single value, ``[v, nextafter(v, inf))``."""
+        after = np.nextafter(self.edges[:-1], np.inf)
+        return np.flatnonzero(after == self.edges[1:]) + 1
+
+    @cached_property
+    def pivot(self) -> float:
+        """The value about which moments are taken, so that a tiny variance is not rounded away."""
+        if not len(self.edges) or max(abs(self.edges[0]), abs(self.edges[-1])) > _HUGE:
+            return 0.0
+        return float(self.edges[len(self.edges) // 2])
+
+    @cached_property
+    def edges32(self) -> NDArray[np.float32]:
+        """The edges for a float32 column: the smallest float32 that is not below each edge."""
+        with np.errstate(over="ignore"):
+            near = self.edges.astype(np.float32)
+            return np.where(near < self.edges, np.nextafter(near, np.float32(np.inf)), near)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare edges and deciles, float by float."""
+        return (
+            isinstance(other, NumericGrid)
+            and np.array_equal(self.edges, other.edges)
+            and np.array_equal(self.deciles, other.deciles)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; the floats read back exactly."""
+        edges = [x if np.isfinite(x) else str(x) for x in self.edges.tolist()]
+        return {"kind": "numeric", "edges": edges, "deciles": self.deciles.tolist()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> NumericGrid:
+        """Read the JSON form back."""
+        edges = np.array([float(x) for x in data["edges"]], dtype=np.float64)
+        if not bool(np.all(edges[1:] > edges[:-1])):
+            raise ValueError("the edges of a numeric grid must increase")
+        return cls(edges, np.array(data["deciles"], dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class CategoricalGrid:
+    """The levels of a category column that are counted by name.
+
+    Parameters
+    ----------
+    levels : tuple of str
+        Kept levels, canonical, the most frequent first.
+    rare : frozenset of str
+        Salted hashes of the levels that were seen and are not kept: they count as `other`.
+    salt : str
+        What the hashes are salted with.
+    closed : bool
+        Whether `rare` is complete, so that any further level is `unseen`. False where the
+        reference had too many levels to keep the hashes of: then all others count as `other`.
+    """
+
+    levels: tuple[str, ...]
+    rare: frozenset[str] = frozenset()
+    salt: str = ""
+    closed: bool = True
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """The position of each kept level."""
+        return {level: i for i, level in enumerate(self.levels)}
+
+    def is_rare(self, level: str) -> bool:
+        """Say whether the reference had this level, which is not a kept one."""
+        return not self.closed or (bool(self.rare) and hash_level(level, self.salt) in self.rare)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "kind": "categorical",
+            "levels": list(self.levels),
+            "rare": sorted(self.rare),
+            "salt": self.salt,
+            "closed": self.closed,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CategoricalGrid:
+        """Read the JSON form back."""
+        return cls(tuple(data["levels"]), frozenset(data["rare"]), data["salt"], data["closed"])
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The grid of each column of a model.
+
+    Examples
+    --------
+    >>> grid = Grid({"age": fit_numeric([31, 45, 52])})
+    >>> Grid.from_dict(grid.to_dict()) == grid
+    True
+    """
+
+    columns: Mapping[str, NumericGrid | CategoricalGrid]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"columns": {name: grid.to_dict() for name, grid in self.columns.items()}}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Grid:
+        """Read the JSON form back."""
+        return cls({name: _column_from_dict(d) for name, d in data["columns"].items()})
+
+
+def _column_from_dict(data: Mapping[str, Any]) -> NumericGrid | CategoricalGrid:
+    if data["kind"] == "numeric":
+        return NumericGrid.from_dict(data)
+    return CategoricalGrid.from_dict(data)
+
+
+def hash_level(level: str, salt: str) -> str:
+    """Return 16 hex digits that stand for a level without showing it.
+
+    Examples
+    --------
+    >>> len(hash_level("DE89 3704 0044", "loans"))
+    16
+    """
+    text = f"{salt}\x00{level}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _quantiles(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Interpolate linearly, also where the range of the values overflows."""
+    if abs(values[0]) > _HUGE or abs(values[-1]) > _HUGE:
+        return np.quantile(values / 4, at) * 4
+    return np.clip(np.quantile(values, at), values[0], values[-1])
+
+
+def fit_numeric(values: ArrayLike) -> NumericGrid:
+    """Place the edges of a numeric column at the quantiles of its finite reference values.
+
+    The edges are the (linear) quantiles at 1/200 ... 199/200, the min and the float after the max.
+    A value that repeats and holds at least 1/200 of the rows (so any on which quantiles coincide)
+    is an atom and gets a cell of its own.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        Reference values; NaN and infinities are left out.
+
+    Examples
+    --------
+    >>> grid = fit_numeric([0.0] * 65 + [1.0] * 35)
+    >>> grid.atoms.tolist(), grid.deciles.tolist()
+    ([1, 4], [])
+    """
+    every = np.asarray(values, dtype=np.float64).ravel()
+    finite = np.sort(every[np.isfinite(every)])
+    if not len(finite):
+        return NumericGrid(np.empty(0), np.empty(0, dtype=np.int64))
+    # Exactly the textbook's probabilities: 60 / 200 is not linspace(0, 1, 11)[3].
+    deciles = np.unique(_quantiles(finite, np.linspace(0, 1, 11)))[1:-1]
+    steps = np.arange(1, RESOLUTION)
+    fine = _quantiles(finite, steps[steps % (RESOLUTION // 10) > 0] / RESOLUTION)
+    atoms = _atoms(finite)
+    ends = np.array([finite[0], finite[-1]])
+    after = np.nextafter(np.append(atoms, finite[-1]), np.inf)
+    # Adding zero makes -0.0 and 0.0 one edge, whatever the order they came in.
+    edges = np.unique(np.concatenate([deciles, fine, ends, atoms, after]) + 0.0)
+    return NumericGrid(edges, np.searchsorted(edges, deciles).astype(np.int64))
+
+
+def _atoms(finite: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values, of a sorted sample, that deserve a cell of their own.
+
+    Wherever two quantiles coincide, their value is among them.
+    """
+    starts = np.flatnonzero(np.append(True, finite[1:] != finite[:-1]))
+    counts = np.diff(np.append(starts, len(finite)))
+    # In a small sample every single row is a share of 1/200: an atom must also repeat.
+    return finite[starts[(counts * RESOLUTION >= len(finite)) & (counts > 1)]]
+
+
+def fit_categorical(
+    counts: Mapping[str, int],
+    *,
+    salt: str,
+    min_count: int = MIN_COUNT,
+    max_levels: int = MAX_LEVELS,
+    max_rare: int = MAX_RARE,
+) -> CategoricalGrid:
+    """Choose the kept levels of a category column from its counts in the reference.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        Rows of each canonical level.
+    salt : str
+        What the hashes of levels that are not kept are salted with.
+    min_count : int
+        Rarer levels are not kept by name (privacy, and shares too noisy to watch).
+    max_levels : int
+        Of the rest, the most frequent are kept.
+    max_rare : int
+        Beyond so many levels that are not kept, not even their hashes are.
+
+    Examples
+    --------
+    >>> grid = fit_categorical({"web": 70, "shop": 30, "fax": 2}, salt="s")
+    >>> grid.levels, grid.is_rare("fax"), grid.is_rare("app")
+    (('web', 'shop'), True, False)
+    """
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    kept = tuple(level for level, n in ranked if n >= max(min_count, 1))[:max_levels]
+    names = set(kept)
+    others = [level for level, n in ranked if n > 0 and level not in names]
+    if len(others) > max_rare:
+        return CategoricalGrid(kept, frozenset(), salt, closed=False)
+    return CategoricalGrid(kept, frozenset(hash_level(x, salt) for x in others), salt)
