@@ -209,7 +209,7 @@ def fit_numeric(values: ArrayLike) -> NumericGrid:
     --------
     >>> grid = fit_numeric([0.0] * 65 + [1.0] * 35)
     >>> grid.atoms.tolist(), grid.deciles.tolist()
-    ([1, 4], [])
+    ([1, 5], [])
     """
     every = np.asarray(values, dtype=np.float64).ravel()
     finite = np.sort(every[np.isfinite(every)])
