@@ -1,0 +1,66 @@
+"""How one attempt to tell the outside something ended, whatever the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, Protocol
+
+from monitoring_sdk.adapters.outbox import Claimed
+
+SECRETS = ("SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL", "MONITORING_API_KEY", "MONITORING_STORE")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of an attempt.
+
+    Attributes
+    ----------
+    kind : str
+        `sent`; `retry`: it did not arrive; `unknown`: it may have; `held`: there is no way to send
+        it yet, and nothing was tried; `dead`: it never can arrive.
+    detail : str, optional
+        For people; without secrets.
+    receipt : mapping, optional
+        What the receiver gave for it, such as Slack's `channel` and `ts`.
+    retry_after : timedelta, optional
+        How long the receiver asked to be left alone.
+    """
+
+    kind: Literal["sent", "retry", "unknown", "held", "dead"]
+    detail: str | None = None
+    receipt: Mapping[str, Any] | None = None
+    retry_after: timedelta | None = None
+
+
+class Sender(Protocol):
+    """A way to tell the outside. `send` does not raise: every end is an `Outcome`."""
+
+    @property
+    def patience(self) -> timedelta:
+        """Longer than any one `send` takes; after it, its message may be claimed by another."""
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """The longest pause between two attempts."""
+
+    def send(self, claimed: Claimed) -> Outcome:
+        """Send one message; one that is `ambiguous` must not be sent twice where that shows."""
+
+
+def redact(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """Return a text without the secrets that this process was given in its environment.
+
+    Examples
+    --------
+    >>> redact("refused: xoxb-123", {"SLACK_BOT_TOKEN": "xoxb-123"})
+    'refused: ***'
+    """
+    environ = os.environ if environ is None else environ
+    for name in SECRETS:
+        if len(environ.get(name, "")) > 3:
+            text = text.replace(environ[name], "***")
+    return text

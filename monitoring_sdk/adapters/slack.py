@@ -1,0 +1,271 @@
+"""Slack: post a message once, and where it is in doubt, look before posting again.
+
+Every message carries its delivery id in its metadata. When an attempt ends without an answer (the
+connection dropped, a time-out, a server error), the channel's history is searched for that id; only
+where it is certain that nothing arrived is it sent again. An incoming webhook has no history to
+search, so a message in doubt stays `unknown` there.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import urllib.error
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.webhook import WebhookClient
+
+from monitoring_sdk.adapters.outbox import Claimed
+from monitoring_sdk.adapters.outcome import Outcome
+from monitoring_sdk.decision import Message
+
+EVENT_TYPE = "monitoring_delivery"
+TIMEOUT_SECONDS = 10
+# Slack pages its history; so many pages of 200 are searched before giving up.
+_PAGES = 10
+# Slack's clock and ours, or that of a backfill, need not agree.
+_MARGIN = timedelta(days=1)
+_BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
+# Slack did not take the message, and may take it later.
+_BUSY = frozenset({"ratelimited", "rate_limited", "service_unavailable", "team_added_to_org"})
+# Slack itself says of these that part of the operation may have succeeded.
+_DOUBTFUL = frozenset({"internal_error", "fatal_error", "request_timeout"})
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return a logger for the SDK, which logs the webhook's URL and errors that may hold it.
+
+    Every error comes back as an outcome and is told from there, so that nothing is lost.
+    """
+    logger = logging.getLogger("monitoring_sdk.slack_sdk")
+    logger.setLevel(logging.CRITICAL)
+    for name in ("slack_sdk", "slack_sdk.web", "slack_sdk.webhook"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return logger
+
+
+@dataclass(frozen=True)
+class SlackSender:
+    """Posts with a bot token, or with an incoming webhook in its stead.
+
+    Parameters
+    ----------
+    token, webhook : str, optional
+        Neither is ever shown. Without both, a message for a channel is held until there is one.
+    base_url : str, optional
+        Ends in `/api/`; for a stand-in of Slack.
+    timeout : float
+        Seconds, for each request.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    webhook: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    timeout: int = TIMEOUT_SECONDS
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> SlackSender:
+        """Read `SLACK_BOT_TOKEN`, `SLACK_WEBHOOK_URL` and `SLACK_BASE_URL`."""
+        return cls(
+            environ.get("SLACK_BOT_TOKEN") or None,
+            environ.get("SLACK_WEBHOOK_URL") or None,
+            environ.get("SLACK_BASE_URL") or None,
+        )
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is a way to reach Slack."""
+        return bool(self.token or self.webhook)
+
+    @property
+    def patience(self) -> timedelta:
+        """A search, a post, a post without blocks and a search, each with its time-out."""
+        return timedelta(seconds=self.timeout * (2 * _PAGES + 3))
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """An alert is not left waiting for long once Slack is back."""
+        return timedelta(hours=1)
+
+    def send(self, claimed: Claimed) -> Outcome:
+        """Post a message, after a look whether it is there where that is in doubt."""
+        if self.token:
+            return self._send_by_token(claimed)
+        if self.webhook:
+            return self._send_by_webhook(claimed)
+        return Outcome("held", "neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set")
+
+    def _client(self) -> WebClient:
+        options: dict[str, Any] = {"base_url": self.base_url} if self.base_url else {}
+        client = WebClient(
+            token=self.token,
+            timeout=self.timeout,
+            retry_handlers=[],
+            logger=_quiet_logger(),
+            **options,
+        )
+        # urllib reads the proxy settings itself, and unlike the SDK it honours NO_PROXY.
+        client.proxy = None
+        return client
+
+    def _send_by_token(self, claimed: Claimed) -> Outcome:
+        client = self._client()
+        if claimed.ambiguous:
+            found = self._search(client, claimed)
+            if found is not None:
+                return found
+        outcome = self._post(client, claimed.message)
+        if outcome.kind != "unknown":
+            return outcome
+        # It has very often arrived. Not finding it proves nothing yet: it may still be on its way.
+        found = self._search(client, claimed)
+        return found if found is not None and found.kind == "sent" else outcome
+
+    def _post(self, client: WebClient, message: Message, *, blocks: bool = True) -> Outcome:
+        payload = message.payload
+        arguments: dict[str, Any] = {
+            "channel": payload["channel"],
+            "text": payload["text"],
+            "metadata": {"event_type": EVENT_TYPE, "event_payload": {"delivery_id": message.id}},
+        }
+        if blocks and payload.get("blocks"):
+            arguments["blocks"] = payload["blocks"]
+        try:
+            answer = client.chat_postMessage(**arguments)
+        except SlackApiError as error:
+            if "blocks" in arguments and _code(error) in _BAD_BLOCKS:
+                return self._post(client, message, blocks=False)
+            return _refused(error)
+        except Exception as error:
+            return _broken(error)
+        receipt = {"channel": answer.get("channel"), "ts": answer.get("ts")}
+        return Outcome("sent", None if "blocks" in arguments else "as plain text", receipt)
+
+    def _search(self, client: WebClient, claimed: Claimed) -> Outcome | None:
+        """Look for a message in the channel: `sent`, `unknown` where that cannot be said, or None.
+
+        None: it is certainly not there.
+        """
+        cursor: str | None = None
+        oldest = f"{(claimed.row.created - _MARGIN).timestamp():.6f}"
+        channel = claimed.message.payload["channel"]
+        for _ in range(_PAGES):
+            try:
+                page = client.conversations_history(
+                    channel=channel,
+                    oldest=oldest,
+                    limit=200,
+                    include_all_metadata=True,
+                    cursor=cursor,
+                )
+            except SlackApiError as error:
+                return _unreadable(_code(error), _wait(error))
+            except Exception as error:
+                return _unreadable(type(error).__name__)
+            for posted in page.get("messages") or []:
+                if _delivery_id(posted) == claimed.message.id:
+                    receipt = {"channel": channel, "ts": posted.get("ts")}
+                    return Outcome("sent", "found in the channel", receipt)
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return None
+        return _unreadable(f"more than {_PAGES} pages")
+
+    def _send_by_webhook(self, claimed: Claimed, *, blocks: bool = True) -> Outcome:
+        if claimed.ambiguous and blocks:
+            return Outcome(
+                "unknown", "it may have arrived, and a webhook cannot look: not sent again"
+            )
+        client = WebhookClient(
+            str(self.webhook), timeout=self.timeout, retry_handlers=[], logger=_quiet_logger()
+        )
+        client.proxy = None
+        payload = claimed.message.payload
+        shown = payload.get("blocks") if blocks else None
+        try:
+            answer = client.send(text=payload["text"], blocks=shown)
+        except Exception as error:
+            return _broken(error)
+        if answer.status_code == 200:
+            return Outcome("sent", "by webhook")
+        if shown and answer.status_code == 400:
+            return self._send_by_webhook(claimed, blocks=False)
+        headers = {str(k).lower(): str(v) for k, v in dict(answer.headers).items()}
+        return _by_status(answer.status_code, f"HTTP {answer.status_code}", headers)
+
+
+def _delivery_id(posted: Mapping[str, Any]) -> str | None:
+    metadata = posted.get("metadata") or {}
+    if metadata.get("event_type") != EVENT_TYPE:
+        return None
+    return (metadata.get("event_payload") or {}).get("delivery_id")
+
+
+def _code(error: SlackApiError) -> str:
+    """Return Slack's short word for an error; never a body that is something else."""
+    data = error.response.data if not isinstance(error.response, dict) else error.response
+    code = data.get("error") if isinstance(data, dict) else None
+    short = isinstance(code, str) and code.replace("_", "").isalnum()
+    return str(code) if short else f"HTTP {getattr(error.response, 'status_code', '?')}"
+
+
+def _headers(error: SlackApiError) -> dict[str, str]:
+    headers = getattr(error.response, "headers", None) or {}
+    return {str(k).lower(): str(v) for k, v in dict(headers).items()}
+
+
+def _wait(error: SlackApiError) -> timedelta | None:
+    return _retry_after(_headers(error))
+
+
+def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    try:
+        return timedelta(seconds=float(headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _refused(error: SlackApiError) -> Outcome:
+    code = _code(error)
+    if code in _DOUBTFUL:
+        return Outcome("unknown", code)
+    if code in _BUSY:
+        return Outcome("retry", code, retry_after=_wait(error))
+    return _by_status(getattr(error.response, "status_code", 0), code, _headers(error))
+
+
+def _by_status(status: int, detail: str, headers: Mapping[str, str]) -> Outcome:
+    if status == 429:
+        return Outcome("retry", "rate limited", retry_after=_retry_after(headers))
+    if status >= 500:
+        return Outcome("unknown", detail)
+    # What else Slack refuses (a token, a channel, a scope) it refuses again until people act.
+    return Outcome("dead", detail)
+
+
+def _broken(error: Exception) -> Outcome:
+    """Judge a failed connection by whether the request can have left this machine whole."""
+    reason = getattr(error, "reason", error)
+    name = type(reason).__name__
+    if isinstance(error, SlackClientError | http.client.InvalidURL):
+        return Outcome("dead", f"the request could not be made ({name})")
+    # urllib wraps what fails until the request is sent, not what fails while it waits; of the
+    # former, only a connection lost in the middle of sending leaves a doubt.
+    wrapped = isinstance(error, urllib.error.URLError)
+    if wrapped and not isinstance(reason, ConnectionResetError | BrokenPipeError):
+        return Outcome("retry", f"not reached ({name})")
+    return Outcome("unknown", f"no answer ({name})")
+
+
+def _unreadable(why: str, retry_after: timedelta | None = None) -> Outcome:
+    return Outcome(
+        "unknown",
+        f"it may have arrived, and the channel's history cannot be read ({why}): not sent again",
+        retry_after=retry_after,
+    )
