@@ -1,0 +1,125 @@
+"""Stand in for the serving process: score flights as they come up, file labels as they land."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from examples.flights.data import FEATURES, ZONE
+from examples.flights.training import Model, predict
+
+PREDICTION_COLUMNS = ("id", "timestamp", *FEATURES, "y_pred", "y_pred_proba", "latency_ms")
+
+
+@dataclass(frozen=True)
+class Served:
+    """What one day of serving left on disk."""
+
+    day: date
+    predictions: int
+    labels: int
+
+
+def serve(
+    model: Model,
+    flights: pd.DataFrame,
+    folder: str | Path,
+    start: date,
+    end: date,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[Served]:
+    """Serve the New York days `start` up to, but without, `end`, one at each step.
+
+    A day leaves `predictions/date=<day>/part-0.parquet`, the flights scheduled to depart on it,
+    and `labels/date=<day>/part-0.parquet`, the labels that became known on it, whenever their
+    flights departed. A day served again replaces its files in one step, or leaves them alone where
+    nothing but the measured latency differs.
+
+    Parameters
+    ----------
+    flights
+        Every flight that is ever served, as `load_flights` gives them: a label is filed only for
+        these.
+    clock
+        Seconds, for measuring the latency.
+    """
+    root = Path(folder)
+    departure = _local_dates(flights["timestamp"])
+    landing = _local_dates(flights["label_timestamp"])
+    for step in range((end - start).days):
+        day = start + timedelta(days=step)
+        scored = score(model, flights[departure == day], clock)
+        known = flights[landing == day].sort_values(["label_timestamp", "id"])
+        labels = known[["id", "late", "label_timestamp"]].rename(columns={"late": "y_true"})
+        _write(scored, root / "predictions" / f"date={day}", ignoring="latency_ms")
+        _write(labels, root / "labels" / f"date={day}")
+        yield Served(day, len(scored), len(labels))
+
+
+def score(
+    model: Model, flights: pd.DataFrame, clock: Callable[[], float] = time.perf_counter
+) -> pd.DataFrame:
+    """Score flights as a caller would ask for them: one call for each hour of departures.
+
+    `latency_ms` is the wall time of the whole call that a row was part of: what its caller waited.
+    """
+    answers = []
+    for _, batch in flights.groupby(flights["timestamp"].dt.floor("h"), sort=True):
+        started = clock()
+        probability = predict(model, batch)
+        waited = (clock() - started) * 1000
+        answers.append(
+            batch.assign(
+                y_pred=(probability >= model.threshold).astype("int64"),
+                y_pred_proba=probability,
+                latency_ms=waited,
+            )
+        )
+    if not answers:
+        return pd.DataFrame(columns=list(PREDICTION_COLUMNS))
+    return pd.concat(answers)[list(PREDICTION_COLUMNS)]
+
+
+def read_day(folder: str | Path, kind: str, day: date) -> pd.DataFrame:
+    """Read back one day's file of `kind`, predictions or labels."""
+    return pq.read_table(
+        Path(folder) / kind / f"date={day}" / "part-0.parquet", partitioning=None
+    ).to_pandas()
+
+
+def _local_dates(moments: pd.Series) -> pd.Series:
+    return moments.dt.tz_convert(ZONE).dt.date
+
+
+def _write(frame: pd.DataFrame, folder: Path, ignoring: str | None = None) -> None:
+    """Replace a folder's one file in one step; a day without rows has no file.
+
+    A file that says the same already stays, so that a repeated day is not taken for a revised one.
+    """
+    path = folder / "part-0.parquet"
+    if frame.empty:
+        path.unlink(missing_ok=True)
+        return
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    if path.exists() and _same(pq.read_table(path, partitioning=None), table, ignoring):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / ".part-0.parquet.unfinished"
+    pq.write_table(table, unfinished, compression="zstd")
+    os.replace(unfinished, path)
+
+
+def _same(old: pa.Table, new: pa.Table, ignoring: str | None) -> bool:
+    if old.column_names != new.column_names:
+        return False
+    names = [name for name in new.column_names if name != ignoring]
+    return bool(old.select(names).equals(new.select(names)))

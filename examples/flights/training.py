@@ -1,0 +1,183 @@
+"""A model of lateness: LightGBM, seeded and deterministic, kept as text."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from examples.flights.data import CATEGORICAL, FEATURES
+
+# Small trees and many rows a leaf: deeper ones only learn the training months by heart.
+ROUNDS = 300
+PARAMETERS = {
+    "objective": "binary",
+    "num_leaves": 8,
+    "learning_rate": 0.05,
+    "min_data_in_leaf": 300,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "cat_smooth": 50,
+    "lambda_l2": 5,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 2,
+    "verbose": -1,
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model with all that is needed to score a row and to name the model.
+
+    Parameters
+    ----------
+    booster
+        The trees.
+    levels
+        For each category column the levels seen in training, in the order of their codes.
+    threshold
+        A score at or above it is predicted late.
+    trained_from, trained_until
+        The first moment, and the first moment after the last, of the rows it saw (UTC).
+    rows
+        How many labelled rows it saw.
+    """
+
+    booster: lightgbm.Booster
+    levels: Mapping[str, tuple[str, ...]]
+    threshold: float
+    trained_from: datetime
+    trained_until: datetime
+    rows: int
+
+    @property
+    def version(self) -> str:
+        """Name the model by the last day that it saw."""
+        return self.trained_until.strftime("%Y-%m-%dT%H%M%SZ")
+
+
+def fit(frame: pd.DataFrame, *, target: str = "late", seed: int = 0) -> Model:
+    """Fit a model to the labelled rows of `frame`.
+
+    The threshold is the score above which as many training rows lie as are really late, so that
+    the model cries late about as often as flights are.
+
+    Parameters
+    ----------
+    frame
+        Rows with `timestamp` (aware) and `FEATURES`; rows without a label are left out.
+    target
+        The column with the label, 1 for late.
+    seed
+        The same rows and seed give the same model.
+
+    Raises
+    ------
+    ValueError
+        When no labelled row is left, or all have the same label.
+    """
+    seen = frame[frame[target].notna()]
+    late = seen[target].to_numpy(dtype="float64")
+    if len(np.unique(late)) < 2:
+        raise ValueError(f"fitting needs late and punctual flights, got {len(seen)} labelled rows")
+    levels = {c: tuple(sorted(seen[c].dropna().astype(str).unique())) for c in CATEGORICAL}
+    rows = _encode(seen, levels)
+    data = lightgbm.Dataset(
+        rows, late, feature_name=list(FEATURES), categorical_feature=list(CATEGORICAL)
+    )
+    booster = lightgbm.train({**PARAMETERS, "seed": seed}, data, ROUNDS)
+    threshold = float(np.quantile(booster.predict(rows), 1 - late.mean()))
+    first, last = seen["timestamp"].min(), seen["timestamp"].max()
+    return Model(
+        booster=booster,
+        levels=levels,
+        threshold=threshold,
+        trained_from=first.to_pydatetime(),
+        trained_until=(last + pd.Timedelta(seconds=1)).to_pydatetime(),
+        rows=len(seen),
+    )
+
+
+def predict(model: Model, frame: pd.DataFrame) -> NDArray[np.float64]:
+    """Return for each row the probability, in [0, 1], that the flight arrives late."""
+    if frame.empty:
+        return np.empty(0)
+    return np.asarray(model.booster.predict(_encode(frame, model.levels), num_threads=1))
+
+
+def _encode(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -> NDArray[np.float64]:
+    """Lay the features out as numbers; a level that training did not see is missing."""
+    columns = []
+    for name in FEATURES:
+        if name in levels:
+            codes = pd.Index(levels[name]).get_indexer(pd.Index(frame[name].astype(str)))
+            columns.append(np.where(codes < 0, np.nan, codes))
+        else:
+            columns.append(frame[name].to_numpy(dtype="float64", na_value=np.nan))
+    return np.column_stack(columns)
+
+
+def save(model: Model, folder: str | Path) -> None:
+    """Write `model.txt`, LightGBM's own text, and `model.json`, the rest, into a folder."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.booster.save_model(folder / "model.txt")
+    rest = {
+        "threshold": model.threshold,
+        "trained_from": model.trained_from.isoformat(),
+        "trained_until": model.trained_until.isoformat(),
+        "rows": model.rows,
+        "levels": {name: list(values) for name, values in model.levels.items()},
+    }
+    (folder / "model.json").write_text(json.dumps(rest, indent=1) + "\n", encoding="utf-8")
+
+
+def load(folder: str | Path) -> Model:
+    """Read what `save` wrote."""
+    folder = Path(folder)
+    rest = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    return Model(
+        booster=lightgbm.Booster(model_file=folder / "model.txt"),
+        levels={name: tuple(values) for name, values in rest["levels"].items()},
+        threshold=rest["threshold"],
+        trained_from=datetime.fromisoformat(rest["trained_from"]),
+        trained_until=datetime.fromisoformat(rest["trained_until"]),
+        rows=rest["rows"],
+    )
+
+
+def publish(model: Model, root: str | Path) -> Path:
+    """Save a model under its version and make it the one that `current` loads.
+
+    The pointer is replaced in one step after the model is complete, so whoever serves sees the
+    old model or the new one, never half of one.
+    """
+    root = Path(root)
+    folder = root / model.version
+    save(model, folder)
+    pointer = root / "current.tmp"
+    pointer.write_text(model.version + "\n", encoding="utf-8")
+    os.replace(pointer, root / "current")
+    return folder
+
+
+def current(root: str | Path) -> Model:
+    """Load the model published last.
+
+    Raises
+    ------
+    FileNotFoundError
+        When none was ever published there.
+    """
+    root = Path(root)
+    return load(root / (root / "current").read_text(encoding="utf-8").strip())
