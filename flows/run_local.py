@@ -1,0 +1,135 @@
+"""Run a flow in this process, on the Prefect server that is configured or on a passing one."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefect import Flow
+
+STARTUP_SECONDS = 90
+PROGRESS = "progress"
+
+# Telemetry has to be off before Prefect is imported; what the user has set stands.
+_ALWAYS: Mapping[str, str] = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+
+# A passing server keeps its runs in memory: results are in the store, and two commands at once
+# never wait for each other's file. Its background services would have nothing to do.
+_PASSING: Mapping[str, str] = {
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL": (
+        "sqlite+aiosqlite:///file::memory:?cache=shared&uri=true&check_same_thread=false"
+    ),
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    **{
+        f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
+        for service in (
+            "CANCELLATION_CLEANUP",
+            "EVENT_PERSISTER",
+            "FOREMAN",
+            "LATE_RUNS",
+            "PAUSE_EXPIRATIONS",
+            "REPOSSESSOR",
+            "SCHEDULER",
+            "TASK_RUN_RECORDER",
+            "TRIGGERS",
+        )
+    },
+}
+
+
+class _OnlyProgress(logging.Filter):
+    """Let through what a flow says of its progress; the engine's own lines are left out."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(getattr(record, PROGRESS, False)) or not record.name.startswith("prefect")
+
+
+def call_flow(flow: Flow[..., Any] | str, **parameters: Any) -> Any:
+    """Call a flow here and now, and return what it returns.
+
+    `PREFECT_API_URL`, or the active Prefect profile, says which server sees the run. Where there is
+    none, a server is started for as long as this process lives, with its runs in memory. Lines of
+    progress go to stderr.
+
+    Parameters
+    ----------
+    flow : Flow or str
+        The flow, or the name of one of ours, such as `monitor`, which is then imported while the
+        passing server starts.
+    **parameters
+        The flow's parameters.
+
+    Raises
+    ------
+    MonitoringError
+        What the flow raised: it could not look.
+    """
+    for name, value in _ALWAYS.items():
+        os.environ.setdefault(name, value)
+    from prefect.settings import (
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+        temporary_settings,
+    )
+
+    # The heartbeat's thread sleeps a second at the end of each call, and no variable turns it off.
+    # It finds dead processes for a server that outlives them, so here nothing is lost.
+    settings = {
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: STARTUP_SECONDS,
+    }
+    _quiet_console()
+    with temporary_settings(settings):
+        starting = _start_passing_server()
+        called = _named(flow) if isinstance(flow, str) else flow
+        if starting is not None:
+            starting.join()
+        return called(**parameters)
+
+
+def _named(name: str) -> Flow[..., Any]:
+    found: Flow[..., Any] = getattr(importlib.import_module(f"flows.{name}"), name)
+    return found
+
+
+def _start_passing_server() -> threading.Thread | None:
+    """Start the passing server beside the imports that take as long; None where one is there."""
+    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.settings import PREFECT_API_URL
+
+    if PREFECT_API_URL.value():
+        return None
+    server = SubprocessASGIServer()
+    if server.running:
+        return None
+    for name, value in _PASSING.items():
+        os.environ.setdefault(name, value)
+
+    def start() -> None:
+        # A failure shows again, and is raised, where the flow's call starts the server itself.
+        try:
+            server.start(STARTUP_SECONDS)
+        except Exception as error:
+            logging.getLogger(__name__).debug("the passing server did not start: %s", error)
+
+    thread = threading.Thread(target=start, daemon=True)
+    thread.start()
+    return thread
+
+
+def _quiet_console() -> None:
+    """Keep Prefect's own lines off the console, for good; they still reach the server's log."""
+    from prefect.logging.handlers import PrefectConsoleHandler
+
+    for handler in logging.getLogger().handlers:
+        already = any(isinstance(f, _OnlyProgress) for f in handler.filters)
+        if isinstance(handler, PrefectConsoleHandler) and not already:
+            handler.addFilter(_OnlyProgress())
