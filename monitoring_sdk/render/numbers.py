@@ -89,7 +89,7 @@ def pair(value: float | None, other: float | None, unit: str = "") -> tuple[str,
 
 
 def unit_of(name: str) -> str:
-    """Return the unit in which a check's value is written: `%`, `ms` or none.
+    """Return the unit in which a check's value is written: `%`, `ms`, `h` or none.
 
     Examples
     --------
@@ -98,6 +98,8 @@ def unit_of(name: str) -> str:
     """
     if name in SHARES:
         return "%"
+    if name == "staleness":
+        return "h"
     return "ms" if name.startswith("latency") else ""
 
 

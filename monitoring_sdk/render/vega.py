@@ -1,0 +1,109 @@
+"""What every chart shares: colours, the time axis, the theme, and the way to SVG and PNG.
+
+Colours are from Okabe and Ito's set, which people with colour-vision deficiencies can tell apart.
+Text takes the page's colour (`PAGE_INK`), so that one SVG serves light and dark pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from xml.sax.saxutils import escape
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import vl_convert
+
+from monitoring_sdk.render.numbers import short
+
+Span = tuple[datetime, datetime]
+
+VALUE, ALERT, INCIDENT, QUIET = "#0072b2", "#d55e00", "#e69f00", "#8c8c8c"
+PAGE_INK, PAPER_INK = "currentColor", "#24292f"
+
+
+def data(rows: Sequence[dict[str, Any]]) -> alt.Data:
+    """Hold rows inside the specification."""
+    return alt.Data(values=list(rows))
+
+
+def iso(at: Any) -> str:
+    """Write a moment as Vega reads it."""
+    return pd.Timestamp(at).isoformat()
+
+
+def finite(value: Any) -> float | None:
+    """Return a number that JSON can carry, or None."""
+    return float(value) if np.isfinite(value) else None
+
+
+def time_axis(span: Span) -> alt.X:
+    """Return the axis of logical time, the same for all charts of a page."""
+    scale = alt.Scale(type="utc", domain=[iso(t) for t in span])
+    axis = alt.Axis(title=None, tickCount=6, labelFlush=True, grid=False)
+    return alt.X("t:T", scale=scale, axis=axis)
+
+
+def themed(chart: Any, title: str | None, size: tuple[int, int], ink: str) -> Any:
+    """Give a chart its size and its theme."""
+    shown: dict[str, Any] = {"width": size[0], "height": size[1]}
+    if title:
+        shown["title"] = short(title, 90)
+    if ink != PAGE_INK:
+        shown["background"] = "white"
+    else:
+        shown["background"] = "transparent"
+    return (
+        chart.properties(**shown)
+        .configure(font="sans-serif", aria=False)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=ink,
+            titleColor=ink,
+            tickColor=ink,
+            domainColor=ink,
+            gridColor=ink,
+            gridOpacity=0.13,
+            domainOpacity=0.4,
+            tickOpacity=0.4,
+            labelFontSize=11,
+        )
+        .configure_title(color=ink, fontSize=13, anchor="start")
+    )
+
+
+def _vl_version() -> str | None:
+    """Return the Vega-Lite that vl-convert holds nearest to the one altair writes."""
+    wanted = str(alt.SCHEMA_VERSION).removeprefix("v").split(".")[:2]
+    held: list[list[str]] = [str(v).split(".") for v in vl_convert.get_vegalite_versions()]
+    if wanted in held:
+        return ".".join(wanted)
+    same = [v for v in held if v[0] == wanted[0]]
+    return ".".join(max(same, key=lambda v: int(v[1]))) if same else None
+
+
+def svg(chart: Any, title: str, description: str = "") -> str:
+    """Turn a chart into SVG that can stand inside a page beside others.
+
+    It carries a title and a description for screen readers, and ids of its own.
+    """
+    text: str = vl_convert.vegalite_to_svg(chart.to_dict(), vl_version=_vl_version())
+    tag = "c" + hashlib.sha256((title + text).encode()).hexdigest()[:10]
+    text = re.sub(r'\bid="', f'id="{tag}-', text)
+    text = text.replace("url(#", f"url(#{tag}-").replace('xlink:href="#', f'xlink:href="#{tag}-')
+    said = f'<title id="{tag}-title">{escape(title)}</title>'
+    said += f'<desc id="{tag}-desc">{escape(description or title)}</desc>'
+    label = f'role="img" aria-labelledby="{tag}-title {tag}-desc"'
+    return re.sub(r"<svg ([^>]*)>", lambda m: f"<svg {label} {m[1]}>{said}", text, count=1)
+
+
+def png(chart: Any, scale: float = 2.0) -> bytes:
+    """Turn a chart into PNG bytes, for artifacts; build it with `ink=PAPER_INK`."""
+    found: bytes = vl_convert.vegalite_to_png(
+        chart.to_dict(), vl_version=_vl_version(), scale=scale
+    )
+    return found
