@@ -59,7 +59,8 @@ class NumericGrid:
     @cached_property
     def atoms(self) -> NDArray[np.int64]:
         """Indices of the cells that hold one single value, ``[v, nextafter(v, inf))``."""
-        after = np.nextafter(self.edges[:-1], np.inf)
+        with np.errstate(over="ignore"):
+            after = np.nextafter(self.edges[:-1], np.inf)
         return np.flatnonzero(after == self.edges[1:]) + 1
 
     @cached_property
@@ -220,10 +221,10 @@ def fit_numeric(values: ArrayLike) -> NumericGrid:
     steps = np.arange(1, RESOLUTION)
     fine = _quantiles(finite, steps[steps % (RESOLUTION // 10) > 0] / RESOLUTION)
     atoms = _atoms(finite)
-    ends = np.array([finite[0], finite[-1]])
-    after = np.nextafter(np.append(atoms, finite[-1]), np.inf)
+    with np.errstate(over="ignore"):  # after the largest float comes inf
+        after = np.nextafter(np.append(atoms, finite[-1]), np.inf)
     # Adding zero makes -0.0 and 0.0 one edge, whatever the order they came in.
-    edges = np.unique(np.concatenate([deciles, fine, ends, atoms, after]) + 0.0)
+    edges = np.unique(np.concatenate([finite[:1], deciles, fine, atoms, after]) + 0.0)
     return NumericGrid(edges, np.searchsorted(edges, deciles).astype(np.int64))
 
 
