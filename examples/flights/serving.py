@@ -53,12 +53,10 @@ def serve(
         Seconds, for measuring the latency.
     """
     root = Path(folder)
-    departure = _local_dates(flights["timestamp"])
-    landing = _local_dates(flights["label_timestamp"])
     for step in range((end - start).days):
         day = start + timedelta(days=step)
-        scored = score(model, flights[departure == day], clock)
-        known = flights[landing == day].sort_values(["label_timestamp", "id"])
+        scored = score(model, flights[_on(flights["timestamp"], day)], clock)
+        known = flights[_on(flights["label_timestamp"], day)].sort_values(["label_timestamp", "id"])
         labels = known[["id", "late", "label_timestamp"]].rename(columns={"late": "y_true"})
         _write(scored, root / "predictions" / f"date={day}", ignoring="latency_ms")
         _write(labels, root / "labels" / f"date={day}")
@@ -89,15 +87,10 @@ def score(
     return pd.concat(answers)[list(PREDICTION_COLUMNS)]
 
 
-def read_day(folder: str | Path, kind: str, day: date) -> pd.DataFrame:
-    """Read back one day's file of `kind`, predictions or labels."""
-    return pq.read_table(
-        Path(folder) / kind / f"date={day}" / "part-0.parquet", partitioning=None
-    ).to_pandas()
-
-
-def _local_dates(moments: pd.Series) -> pd.Series:
-    return moments.dt.tz_convert(ZONE).dt.date
+def _on(moments: pd.Series, day: date) -> pd.Series:
+    """Tell which moments lie on a New York day, of 23, 24 or 25 hours."""
+    start, end = (pd.Timestamp(bound, tz=ZONE) for bound in (day, day + timedelta(days=1)))
+    return (moments >= start) & (moments < end)
 
 
 def _write(frame: pd.DataFrame, folder: Path, ignoring: str | None = None) -> None:
