@@ -157,19 +157,22 @@ class Cadence:
     def floor(self, at: datetime) -> datetime:
         """Return the newest bound that is not after `at`."""
         count, unit = self._parts()
-        local = at.astimezone(ZoneInfo(self.timezone))
-        day = local.date()
+        day = at.astimezone(ZoneInfo(self.timezone)).date()
         if unit in ("min", "h"):
             minutes = count * (60 if unit == "h" else 1)
             if minutes <= 60:
                 return self._floor_short(at, minutes)
-            bounds = self._bounds_of_day(day, minutes)
-            return max(b for b in bounds if b <= at)
-        if unit == "w":
-            day -= timedelta(days=day.weekday())
-        elif unit == "mo":
-            day = day.replace(day=1)
-        return self._midnight(day)
+            bound = max(b for b in self._bounds_of_day(day, minutes) if b <= at)
+        else:
+            if unit == "w":
+                day -= timedelta(days=day.weekday())
+            elif unit == "mo":
+                day = day.replace(day=1)
+            bound = self._midnight(day)
+        # Where clocks went back just past midnight (St John's, 00:01) it is yesterday once more.
+        while (after := self.next(bound)) <= at:
+            bound = after
+        return bound
 
     def _floor_short(self, at: datetime, minutes: int) -> datetime:
         # Equal steps on the wall clock are equal steps in UTC shifted by the offset in force.
