@@ -1,0 +1,438 @@
+"""Delivery: every message arrives once, whatever Slack, the network or the process does."""
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+import types
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from deciding_worker import CHANNEL, MODEL, NOW, check, day, decide
+from slack_server import TOKEN, SlackServer
+
+from monitoring_sdk.adapters import hooks
+from monitoring_sdk.adapters.hooks import CommandSender, DeploymentSender
+from monitoring_sdk.adapters.notify import deliver, senders_of_environment
+from monitoring_sdk.adapters.slack import SlackSender
+from monitoring_sdk.adapters.store import open_store
+
+WORKER = Path(__file__).with_name("deciding_worker.py")
+LATER = timedelta(hours=2)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def store(path):
+    store = open_store(f"sqlite:///{path}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def slack():
+    with SlackServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sender(slack):
+    return SlackSender(TOKEN, base_url=slack.base_url, timeout=1)
+
+
+def go(store, sender, now=NOW, kind="slack", holder="d"):
+    return deliver(store, {kind: sender}, now=now, holder=holder, elapsed=lambda: 0.0)
+
+
+def only(store):
+    (row,) = store.messages()
+    return row
+
+
+def test_a_message_is_posted_with_blocks_and_its_delivery_id(store, slack, sender):
+    decide(store, 0, (check(0),))
+    assert go(store, sender).sent == 1
+    (posted,) = slack.messages
+    row = only(store)
+    assert posted["channel"] == CHANNEL
+    assert posted["text"] == "flights: opened"
+    assert posted["blocks"] == [{"type": "divider"}]
+    assert posted["metadata"] == {
+        "event_type": "monitoring_delivery",
+        "event_payload": {"delivery_id": row.message.id},
+    }
+    assert (row.state, row.attempts) == ("sent", 1)
+    assert row.receipt == {"channel": CHANNEL, "ts": posted["ts"]}
+    assert go(store, sender, NOW + LATER).sent == 0
+    assert slack.calls == ["chat.postMessage"]
+
+
+@pytest.mark.parametrize("error", ["invalid_auth", "channel_not_found", "is_archived"])
+def test_what_slack_will_always_refuse_is_dead(store, slack, sender, error):
+    decide(store, 0, (check(0),))
+    slack.faults.append(("chat.postMessage", error))
+    summary = go(store, sender)
+    assert summary.dead == 1
+    assert error in summary.problems[0]
+    assert (only(store).state, only(store).detail) == ("dead", error)
+
+
+def test_a_rate_limit_is_waited_out(store, slack, sender):
+    decide(store, 0, (check(0),))
+    slack.faults.append(("chat.postMessage", 429))
+    assert go(store, sender).retried == 1
+    row = only(store)
+    assert row.state == "pending"
+    assert row.next_attempt >= NOW + timedelta(seconds=45)
+    assert go(store, sender, NOW + timedelta(seconds=44)).sent == 0
+    assert go(store, sender, NOW + LATER).sent == 1
+    # Slack said that it did not take it, so there was nothing to look for.
+    assert slack.calls == ["chat.postMessage"] * 2
+
+
+def test_waits_double_up_to_an_hour_and_end_after_seven_days(store):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        closed = SlackSender(TOKEN, base_url=f"http://127.0.0.1:{free.getsockname()[1]}/api/")
+    decide(store, 0, (check(0),))
+    now, waits = NOW, []
+    for _ in range(12):
+        assert go(store, closed, now).retried == 1
+        assert only(store).detail == "not reached (ConnectionRefusedError)"
+        waits.append(only(store).next_attempt - now)
+        now += waits[-1]
+    assert timedelta(seconds=22) < waits[0] < timedelta(seconds=38)
+    assert timedelta(minutes=3) - timedelta(seconds=1) < waits[3] < timedelta(minutes=5.1)
+    assert timedelta(minutes=45) <= max(waits) <= timedelta(minutes=75)
+    assert go(store, closed, NOW + timedelta(days=7)).retried == 1
+    assert go(store, closed, NOW + timedelta(days=7, hours=2)).dead == 1
+    assert only(store).detail.startswith("not delivered in 7 days: not reached")
+
+
+@pytest.mark.parametrize("fault", ["drop", "hang"])
+def test_a_message_that_arrived_without_an_answer_is_found_not_repeated(
+    store, slack, sender, fault
+):
+    decide(store, 0, (check(0),))
+    slack.faults.append(("chat.postMessage", fault))
+    assert go(store, sender).sent == 1
+    assert only(store).detail == "found in the channel"
+    assert only(store).receipt["ts"] == slack.messages[0]["ts"]
+    go(store, sender, NOW + LATER)
+    assert slack.delivery_ids() == [only(store).message.id]
+
+
+@pytest.mark.parametrize("fault", ["drop_before", 500, 503, "internal_error"])
+def test_a_message_in_doubt_is_looked_for_and_sent_when_it_is_not_there(
+    store, slack, sender, fault
+):
+    decide(store, 0, (check(0),))
+    slack.faults.append(("chat.postMessage", fault))
+    assert go(store, sender).unknown == 1
+    assert only(store).state == "unknown"
+    assert go(store, sender, NOW + LATER).sent == 1
+    assert slack.delivery_ids() == [only(store).message.id]
+    assert slack.calls[-2:] == ["conversations.history", "chat.postMessage"]
+
+
+def test_a_message_that_shows_up_late_is_found_by_the_next_delivery(store, slack, sender):
+    decide(store, 0, (check(0),))
+    slack.faults += [("chat.postMessage", "drop"), ("conversations.history", 500)]
+    assert go(store, sender).unknown == 1
+    assert go(store, sender, NOW + LATER).sent == 1
+    assert len(slack.messages) == 1
+
+
+def test_without_a_readable_history_it_stays_unknown_and_says_so(store, slack, sender):
+    decide(store, 0, (check(0),))
+    slack.readable = False
+    slack.faults.append(("chat.postMessage", "drop"))
+    for now in (NOW, NOW + LATER):
+        assert go(store, sender, now).unknown == 1
+    assert "cannot be read (missing_scope): not sent again" in only(store).detail
+    assert len(slack.messages) == 1
+    slack.readable = True
+    assert go(store, sender, NOW + 2 * LATER).sent == 1
+    assert len(slack.messages) == 1
+
+
+def test_the_whole_history_is_searched(store, slack, sender):
+    decide(store, 0, (check(0),))
+    slack.page = 2
+    slack.faults += [("chat.postMessage", "drop"), ("conversations.history", 500)]
+    go(store, sender)
+    for n in range(5):
+        slack._keep({"text": f"chatter {n}"})
+    assert go(store, sender, NOW + LATER).sent == 1
+    assert slack.calls.count("chat.postMessage") == 1
+    assert slack.calls.count("conversations.history") == 4
+
+
+def test_blocks_that_slack_refuses_are_sent_as_plain_text(store, slack, sender):
+    decide(store, 0, (check(0),))
+    slack.faults.append(("chat.postMessage", "invalid_blocks"))
+    assert go(store, sender).sent == 1
+    assert "blocks" not in slack.messages[0]
+    assert slack.messages[0]["text"] == "flights: opened"
+    assert only(store).detail == "as plain text"
+
+
+@pytest.mark.parametrize("act", ["die", "die_sending"])
+def test_a_killed_process_costs_no_message_and_sends_none_twice(store, path, slack, sender, act):
+    environ = {**os.environ, "SLACK_BOT_TOKEN": TOKEN, "SLACK_BASE_URL": slack.base_url}
+    command = [sys.executable, str(WORKER), act, f"sqlite:///{path}"]
+    died = subprocess.run(command, env=environ, timeout=60, stdout=subprocess.DEVNULL)
+    assert died.returncode == -9
+    assert len(slack.messages) == (1 if act == "die_sending" else 0)
+    if act == "die_sending":
+        # The dead one's claim holds until it expires.
+        assert go(store, sender).sent == 0
+    assert go(store, sender, NOW + LATER).sent == 1
+    assert go(store, sender, NOW + 2 * LATER).sent == 0
+    assert len(slack.messages) == 1
+    assert slack.delivery_ids() == [m.message.id for m in store.messages("sent")]
+    assert len(store.triggers()) == 1
+
+
+def test_without_a_channel_it_goes_to_the_console_once(store, sender, slack, capsys):
+    decide(store, 0, (check(0),), channel=None)
+    assert go(store, SlackSender()).sent == 1
+    assert capsys.readouterr().err == "[flights] flights: opened\n"
+    assert (only(store).state, only(store).detail) == ("sent", "console")
+    go(store, sender, NOW + LATER)
+    assert slack.messages == []
+    assert capsys.readouterr().err == ""
+
+
+def test_without_a_token_it_is_printed_once_and_sent_when_there_is_one(
+    store, sender, slack, capsys
+):
+    decide(store, 0, (check(0),))
+    for n in range(3):
+        assert go(store, SlackSender(), NOW + n * LATER).held == 1
+    assert capsys.readouterr().err.count("flights: opened") == 1
+    assert (only(store).state, only(store).detail) == ("pending", "printed")
+    assert go(store, sender, NOW + 3 * LATER).sent == 1
+    assert len(slack.messages) == 1
+    assert only(store).attempts == 1
+
+
+def test_a_webhook_sends_and_judges_by_status(store, slack):
+    webhook = SlackSender(webhook=slack.webhook_url, timeout=1)
+    decide(store, 0, (check(0),))
+    slack.faults += [("webhook", 429), ("webhook", "invalid_blocks")]
+    assert go(store, webhook).retried == 1
+    assert go(store, webhook, NOW + LATER).sent == 1
+    assert slack.messages == [{"type": "message", "ts": slack.messages[0]["ts"],
+                               "text": "flights: opened"}]  # fmt: skip
+    for i in range(1, 4):
+        decide(store, i, (check(i, "ok"),))
+    slack.faults.append(("webhook", 404))
+    assert go(store, webhook, NOW + 2 * LATER).dead == 1
+
+
+def test_a_webhook_in_doubt_stays_unknown(store, slack):
+    webhook = SlackSender(webhook=slack.webhook_url, timeout=1)
+    decide(store, 0, (check(0),))
+    slack.faults.append(("webhook", "drop"))
+    assert go(store, webhook).unknown == 1
+    assert go(store, webhook, NOW + LATER).unknown == 1
+    assert slack.calls == ["webhook"]
+    assert "webhook cannot look" in only(store).detail
+
+
+def test_a_message_that_breaks_its_sender_does_not_stop_the_others(store, slack, sender):
+    class Breaks:
+        patience = longest_wait = timedelta(minutes=1)
+
+        def send(self, claimed):
+            if claimed.message.transition == "opened":
+                raise KeyError(TOKEN)
+            return sender.send(claimed)
+
+    decide(store, 0, (check(0),))
+    for i in range(1, 4):
+        decide(store, i, (check(i, "ok"),))
+    summary = go(store, Breaks())
+    assert (summary.unknown, summary.sent) == (1, 1)
+    assert TOKEN not in repr(summary)
+
+
+def test_the_token_and_the_webhook_are_nowhere(store, path, slack, caplog, capsys, monkeypatch):
+    monkeypatch.setenv("SLACK_BOT_TOKEN", TOKEN)
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", slack.webhook_url)
+    caplog.set_level(logging.DEBUG)
+    faults = ["drop", 500, 429, "invalid_auth", "invalid_blocks", None]
+    shown = []
+    for i, fault in enumerate(faults):
+        decide(store, 4 * i, (check(4 * i),))
+        for n in range(1, 4):
+            decide(store, 4 * i + n, (check(4 * i + n, "ok"),))
+        by_token = SlackSender(TOKEN, base_url=slack.base_url, timeout=1)
+        by_webhook = SlackSender(webhook=slack.webhook_url, timeout=1)
+        for method, way in (("chat.postMessage", by_token), ("webhook", by_webhook)):
+            if fault is not None:
+                slack.faults.append((method, fault))
+            shown += [repr(way), repr(go(store, way, NOW + i * LATER))]
+    broken = SlackSender(webhook=slack.webhook_url + "/ bad", timeout=1)
+    decide(store, 40, (check(40),))
+    shown.append(repr(go(store, broken, NOW + 20 * LATER)))
+    shown.append(repr(store.messages()))
+    command = [sys.executable, "-c", "import os; exit(os.environ['SLACK_BOT_TOKEN'])"]
+    shown.append(run_hook(store, {"command": command}))
+    store.close()
+    texts = [*shown, caplog.text, *capsys.readouterr()]
+    kept = b"".join(p.read_bytes() for p in path.parent.iterdir())
+    assert len(slack.messages) >= len(faults)
+    for secret in (TOKEN, slack.webhook_url.rpartition("/")[2]):
+        assert not [t for t in texts if secret in t]
+        assert secret.encode() not in kept
+
+
+def run_hook(store, hook, sender=None, now=NOW, start=80):
+    """Decide a window that triggers; deliver its hook; return the row's detail."""
+    decide(store, start, (check(start),), hook=hook, channel=None)
+    go(store, sender or CommandSender(), now, kind=next(iter(hook)))
+    return store.messages()[-1].detail or ""
+
+
+def test_a_command_learns_what_it_is_for(store, tmp_path):
+    out = tmp_path / "told"
+    code = (
+        "import json, os, sys; json.dump({k: v for k, v in os.environ.items()"
+        " if k.startswith('MONITORING_')} | {'args': sys.argv[2:]}, open(sys.argv[1], 'w'))"
+    )
+    odd = ["$MONITORING_MODEL", "{trigger_id}", "a b; true"]
+    run_hook(store, {"command": [sys.executable, "-c", code, str(out), *odd]})
+    (trigger,) = store.triggers()
+    assert trigger.state == "sent"
+    told = json.loads(out.read_text())
+    assert told["args"] == odd
+    assert told["MONITORING_TRIGGER_ID"] == trigger.id
+    assert told["MONITORING_MODEL"] == MODEL
+    assert told["MONITORING_INCIDENT_ID"] == trigger.incident
+    assert told["MONITORING_WINDOW_END"] == day(80).end.isoformat()
+
+
+def test_a_command_that_fails_is_tried_again_and_its_output_kept(store):
+    code = "import sys; print('x' * 9000 + 'last words'); sys.exit(3)"
+    detail = run_hook(store, {"command": [sys.executable, "-c", code]})
+    assert detail.startswith("exit status 3: x")
+    assert detail.endswith("last words")
+    assert len(detail) < 2100
+    assert store.messages()[-1].state == store.triggers()[0].state == "pending"
+
+
+def test_a_command_that_cannot_be_run_is_dead_and_its_trigger_failed(store):
+    assert "FileNotFoundError" in run_hook(store, {"command": ["/no/such/program"]})
+    assert (store.messages()[-1].state, store.triggers()[0].state) == ("dead", "failed")
+
+
+def test_a_command_that_does_not_end_is_ended_with_its_children(store, tmp_path):
+    mark = tmp_path / "mark"
+    child = f"import time; time.sleep(2); open({str(mark)!r}, 'w')"
+    code = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); "
+    code += "time.sleep(30)"
+    sender = CommandSender(timeout=timedelta(seconds=0.7))
+    assert "no end after" in run_hook(store, {"command": [sys.executable, "-c", code]}, sender)
+    time.sleep(2.2)
+    assert not mark.exists()
+
+
+@pytest.fixture
+def prefect(monkeypatch):
+    """Stand-ins for the three doors of Prefect that the hook uses."""
+    seen = types.SimpleNamespace(runs=[], events=[], schema={"properties": {"model": {}}})
+    seen.error = seen.event_error = None
+
+    class Client:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def read_deployment_by_name(self, name):
+            if seen.error:
+                raise seen.error
+            return types.SimpleNamespace(parameter_openapi_schema=seen.schema)
+
+    def run_deployment(name, **arguments):
+        seen.runs.append((name, arguments))
+        return types.SimpleNamespace(id="run-1")
+
+    def emit_event(**arguments):
+        if seen.event_error:
+            raise seen.event_error
+        seen.events.append(arguments)
+
+    monkeypatch.setattr(
+        "prefect.client.orchestration.get_client", lambda sync_client: Client()
+    )  # fmt: skip
+    monkeypatch.setattr("prefect.deployments.run_deployment", run_deployment)
+    monkeypatch.setattr("prefect.events.emit_event", emit_event)
+    return seen
+
+
+def test_a_deployment_is_run_with_the_trigger_as_its_key(store, prefect):
+    run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender())
+    (trigger,) = store.triggers()
+    assert prefect.runs == [
+        ("retrain/flights", {"parameters": {"model": MODEL}, "timeout": 0, "as_subflow": False,
+                             "idempotency_key": trigger.id}),
+    ]  # fmt: skip
+    (event,) = prefect.events
+    assert str(event["id"]) == event["payload"]["trigger_id"] == trigger.id
+    assert event["resource"]["prefect.resource.id"] == "monitoring.model.flights"
+    assert (trigger.state, store.messages()[-1].receipt) == ("sent", {"flow_run": "run-1"})
+
+
+def test_a_deployment_gets_the_parameters_that_it_has(store, prefect):
+    prefect.schema = {"properties": {"window_end": {}, "trigger_id": {}, "else": {}}}
+    run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender())
+    (trigger,) = store.triggers()
+    assert prefect.runs[0][1]["parameters"] == {
+        "trigger_id": trigger.id,
+        "window_end": day(80).end.isoformat(),
+    }
+
+
+def test_an_event_that_is_lost_does_not_start_another_run(store, prefect):
+    prefect.event_error = RuntimeError("no server")
+    detail = run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender())
+    assert detail == "the event could not be emitted"
+    assert store.triggers()[0].state == "sent"
+
+
+def test_a_deployment_that_is_missing_is_dead_and_no_server_is_tried_again(store, prefect):
+    from prefect.exceptions import ObjectNotFound
+
+    prefect.error = ObjectNotFound(http_exc=Exception())
+    run_hook(store, {"deployment": "retrain/none"}, DeploymentSender())
+    assert store.messages()[-1].detail == "there is no deployment retrain/none"
+    assert store.messages()[-1].state == "dead"
+    for i in range(81, 84):
+        decide(store, i, (check(i, "ok"),), channel=None)
+    prefect.error = ConnectionError("refused")
+    run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender(), start=90)
+    assert store.messages()[-1].detail == "ConnectionError: refused"
+    assert (store.messages()[-1].state, prefect.runs) == ("pending", [])
+
+
+def test_the_environment_says_how_to_send(monkeypatch):
+    for name in ("SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL", "SLACK_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    senders = senders_of_environment()
+    assert list(senders) == ["slack", "deployment", "command"]
+    assert not senders["slack"].configured
+    assert SlackSender.from_environment({"SLACK_WEBHOOK_URL": "https://h"}).configured
+    assert hooks.CommandSender().timeout == timedelta(hours=1)
+    assert "xoxb" not in repr(SlackSender("xoxb-1", "https://h/secret"))
