@@ -18,19 +18,26 @@ from monitoring_sdk.render.vega import (
     PAGE_INK,
     QUIET,
     VALUE,
+    Drawing,
     Span,
-    data,
     finite,
     iso,
-    themed,
+    named,
     time_axis,
 )
 
+DOTS_MAX = 60
+# Equal room for the labels keeps the charts of a page aligned.
+EXTENT: dict[str, Any] = {"minExtent": 38}
 
-def _shades(incidents: Sequence[Span], span: Span) -> alt.Chart:
-    rows = [{"t": iso(a), "u": iso(b)} for a, b in incidents]
-    mark = alt.Chart(data(rows)).mark_rect(color=INCIDENT, opacity=0.25, clip=True)
+
+def _shades(span: Span) -> alt.Chart:
+    mark = alt.Chart(named("incidents")).mark_rect(color=INCIDENT, opacity=0.25, clip=True)
     return mark.encode(x=time_axis(span), x2="u:T")
+
+
+def _shade_rows(incidents: Sequence[Span]) -> list[dict[str, Any]]:
+    return [{"t": iso(a), "u": iso(b)} for a, b in incidents]
 
 
 def _y_domain(rows: pd.DataFrame) -> list[float]:
@@ -52,7 +59,7 @@ def check_chart(
     title: str | None = None,
     size: tuple[int, int] = (440, 130),
     ink: str = PAGE_INK,
-) -> Any | None:
+) -> Drawing | None:
     """Draw one check over windows: value, limit, alerts marked, incident spans shaded.
 
     Parameters
@@ -66,13 +73,37 @@ def check_chart(
 
     Returns
     -------
-    altair chart or None
+    Drawing or None
         None where no window has a value: there is nothing to draw.
     """
     if rows["value"].notna().sum() == 0:
         return None
     span = span or (rows["window_start"].min(), rows["window_end"].max())
-    points = [
+    points = _points(rows)
+    domain = _y_domain(rows)
+    y = alt.Y(
+        "v:Q",
+        scale=alt.Scale(domain=domain, zero=False, nice=True),
+        axis=alt.Axis(title=None, tickCount=4, format=_format(domain, percent), **EXTENT),
+    )
+    base = alt.Chart(named("windows")).encode(x=time_axis(span))
+    line = base.mark_line(color=VALUE, strokeWidth=1.6, clip=True).encode(y=y)
+    limit = base.mark_line(
+        color=ink, opacity=0.75, strokeDash=[5, 3], strokeWidth=1.2, interpolate="step-after"
+    ).encode(y=alt.Y("limit:Q"))
+    layers = [_shades(span)] if incidents else []
+    layers += [limit] if rows["threshold"].notna().any() else []
+    layers += [line, *_marks(base, y, size[1])]
+    rows_of = {"windows": points, "incidents": _shade_rows(incidents)}
+    return Drawing(alt.layer(*layers), rows_of, size, title, ink)
+
+
+def _points(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    known = rows["value"].notna()
+    # A value between two windows without one would leave no trace as a line.
+    alone = known & ~known.shift(1, fill_value=False) & ~known.shift(-1, fill_value=False)
+    dots = known if known.sum() <= DOTS_MAX else alone
+    return [
         {
             "t": iso(r.window_start),
             "v": finite(r.value),
@@ -80,32 +111,26 @@ def check_chart(
             "alert": r.status == "alert",
             "critical": r.severity == "critical",
             "judged": bool(r.judged),
+            "dot": bool(dot),
         }
-        for r in rows.itertuples()
+        for r, dot in zip(rows.itertuples(), dots, strict=True)
     ]
-    y = alt.Y(
-        "v:Q",
-        scale=alt.Scale(domain=_y_domain(rows), zero=False, nice=True),
-        axis=alt.Axis(title=None, tickCount=4, format="~%" if percent else "~g"),
-    )
-    base = alt.Chart(data(points)).encode(x=time_axis(span))
-    line = base.mark_line(color=VALUE, strokeWidth=1.6, clip=True, point=_dots(rows)).encode(y=y)
-    limit = base.mark_line(
-        color=ink, opacity=0.75, strokeDash=[5, 3], strokeWidth=1.2, interpolate="step-after"
-    ).encode(y=alt.Y("limit:Q"))
-    layers = [_shades(incidents, span)] if incidents else []
-    layers += [limit] if rows["threshold"].notna().any() else []
-    layers += [line, *_marks(base, y, size[1])]
-    return themed(alt.layer(*layers), title, size, ink)
 
 
-def _dots(rows: pd.DataFrame) -> Any:
-    # A value between two windows without one would leave no trace as a line.
-    few = rows["value"].notna().sum() <= 60
-    return alt.OverlayMarkDef(size=9 if few else 3, color=VALUE, filled=True)
+def _format(domain: Sequence[float], percent: bool) -> str:
+    size = max(abs(d) for d in domain)
+    if percent:
+        return "~%"
+    if size >= 1e4:
+        return "~s"
+    # A size of NaN (no rows are known) is no small number either.
+    return ".2~e" if size < 1e-3 else ".4~f"
 
 
 def _marks(base: Any, y: alt.Y, height: int) -> list[Any]:
+    dots = base.transform_filter("datum.dot").mark_point(
+        shape="circle", filled=True, color=VALUE, size=9, opacity=1
+    )
     alerts = base.transform_filter("datum.alert && datum.critical && datum.v != null").mark_point(
         shape="diamond", filled=True, color=ALERT, size=60, opacity=1
     )
@@ -115,6 +140,7 @@ def _marks(base: Any, y: alt.Y, height: int) -> list[Any]:
         shape="cross", filled=True, color=QUIET, size=22, opacity=1, angle=45
     )
     return [
+        dots.encode(y=y),
         alerts.encode(y=y),
         hollow.encode(y=y),
         unjudged.encode(y=alt.value(height - 4)),
@@ -129,7 +155,7 @@ def rows_chart(
     title: str | None = None,
     size: tuple[int, int] = (440, 130),
     ink: str = PAGE_INK,
-) -> Any | None:
+) -> Drawing | None:
     """Draw the rows of each window; a window without rows gets a cross, not a gap.
 
     Parameters
@@ -144,14 +170,17 @@ def rows_chart(
         {"t": iso(r.window_start), "u": iso(r.window_end), "v": finite(r.rows) or 0.0}
         for r in rows.itertuples()
     ]
-    y = alt.Y("v:Q", axis=alt.Axis(title=None, tickCount=4, format="~s"))
-    base = alt.Chart(data(bars)).encode(x=time_axis(span))
+    top = float(rows["rows"].max(skipna=True))
+    style = _format([top], percent=False)
+    y = alt.Y("v:Q", axis=alt.Axis(title=None, tickCount=4, format=style, **EXTENT))
+    base = alt.Chart(named("windows")).encode(x=time_axis(span))
     bar = base.mark_rect(color=VALUE, opacity=0.75, clip=True).encode(
         x2="u:T", y=y, y2=alt.Y2Value(size[1])
     )
     empty = base.transform_filter("datum.v == 0").mark_point(
         shape="cross", filled=True, color=QUIET, size=22, opacity=1, angle=45
     )
-    layers = [_shades(incidents, span)] if incidents else []
+    layers = [_shades(span)] if incidents else []
     layers += [bar, empty.encode(y=alt.value(size[1] - 4))]
-    return themed(alt.layer(*layers), title, size, ink)
+    rows_of = {"windows": bars, "incidents": _shade_rows(incidents)}
+    return Drawing(alt.layer(*layers), rows_of, size, title, ink)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from monitoring_sdk.render.charts import check_chart, rows_chart
-from monitoring_sdk.render.numbers import moment, number, short, unit_of
+from monitoring_sdk.render.numbers import moment, number, pair, short, unit_of
 from monitoring_sdk.render.strip import strip_chart
 from monitoring_sdk.render.tidy import checks_of, ranked
 from monitoring_sdk.render.vega import Span, svg
-from monitoring_sdk.render.words import key_words, words
+from monitoring_sdk.render.words import key_words
 
 STRIP_ROWS = 36
 PERFORMANCE, DRIFT, QUALITY, OPERATIONS = 6, 6, 2, 2
@@ -87,17 +87,19 @@ def check_figures(
             continue
         title = key_words(key)
         newest = rows[rows["value"].notna()].tail(1)
-        said = words(checks_of(newest)[0])
+        check = checks_of(newest)[0]
         at = moment(newest["window_start"].iloc[0].to_pydatetime(), timezone)
+        value, limit = pair(check.value, check.threshold, unit_of(name))
+        said = f"{value} on {at}" + ("" if check.threshold is None else f", limit {limit}")
         alerts = int((rows["status"] == "alert").sum())
         missing = int((~rows["judged"]).sum())
-        caption = f"{at}: {said}. {_counted(len(rows), alerts, missing)}"
+        caption = f"{said}; {_counted(len(rows), alerts, missing)}"
         figures.append(Figure(title, caption, svg(chart, title, caption)))
     return figures
 
 
 def _counted(windows: int, alerts: int, missing: int) -> str:
-    text = f"{windows:,} windows, {alerts:,} beyond the limit"
+    text = f"{alerts:,} of {windows:,} windows beyond it"
     return f"{text}, {missing:,} not judged" if missing else text
 
 

@@ -147,6 +147,13 @@ def safe_url(url: str | None) -> str | None:
     return url if url and re.match(r"https?://", url, re.IGNORECASE) else None
 
 
+def _by_family(check: Check) -> int:
+    """Place what needs a look first; the others by family."""
+    if check.status in ("alert", "error", "no_data"):
+        return -1
+    return FAMILY_ORDER.index(check.family)
+
+
 def _newest(reports: Sequence[Report], frame: pd.DataFrame) -> tuple[Report | None, list[Check]]:
     report = max(reports, key=lambda r: r.window.end, default=None)
     if report is not None and report.checks:
@@ -216,7 +223,7 @@ def _glance(
         status = status if any(c.status in ("ok", "alert") for c in checks) else "insufficient"
     window = report.window if report else (checks[0].window if checks else None)
     reason = short(report.reason, 300) if report and report.reason else ""
-    counts = Counter(c.status for c in checks)
+    counts = Counter(str(c.status) for c in checks)
     opened = [i for i in incidents if i.closed is None]
     return {
         "status": badge(status),
@@ -275,7 +282,6 @@ def html_report(
     judged, performance = _judged_performance(frame, timezone)
     newest_first = sorted(incidents, key=lambda i: i.opened, reverse=True)
     rows = _rows(reports, frame, windows)
-    places = {family: i for i, family in enumerate(FAMILY_ORDER)}
     context = _sections(frame, rows, incidents, [c.key for c in checks], timezone)
     context |= {
         "model": short(model, 100),
@@ -289,7 +295,7 @@ def html_report(
         "incidents": [incident_row(i, frame, triggers, timezone) for i in newest_first],
         "findings": [words(c) for c in checks if c.family == "quality" and c.status != "ok"],
         "quality_checks": sum(c.family == "quality" for c in checks),
-        "checks": [check_row(c) for c in sorted(checks, key=lambda c: places[c.family])],
+        "checks": [check_row(c) for c in sorted(checks, key=_by_family)],
         "legend": legend(),
         "statuses": [badge(s) for s in STATUSES],
         "shown": int(frame["window_end"].nunique()),

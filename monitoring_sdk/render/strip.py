@@ -10,7 +10,16 @@ import numpy as np
 import pandas as pd
 
 from monitoring_sdk.render.numbers import short
-from monitoring_sdk.render.vega import INCIDENT, PAGE_INK, QUIET, Span, data, iso, themed, time_axis
+from monitoring_sdk.render.vega import (
+    INCIDENT,
+    PAGE_INK,
+    QUIET,
+    Drawing,
+    Span,
+    iso,
+    named,
+    time_axis,
+)
 from monitoring_sdk.render.words import key_words
 
 # (upper end of the share of the limit, name, colour): light to dark towards the limit, then warm.
@@ -90,7 +99,7 @@ def strip_chart(
     title: str | None = None,
     width: int = 760,
     ink: str = PAGE_INK,
-) -> Any | None:
+) -> Drawing | None:
     """Draw checks x windows, coloured by the value's share of its limit.
 
     Windows that could not be judged are thin bars, so that they never look like good ones.
@@ -124,22 +133,23 @@ def strip_chart(
         scale=alt.Scale(domain=[c[0] for c in classes], range=[c[1] for c in classes]),
         legend=None,
     )
-    layers = [_strip_layer(runs, True, y, colour, span), _strip_layer(runs, False, y, colour, span)]
+    layers = [_strip_layer(True, y, colour, span), _strip_layer(False, y, colour, span)]
     if incidents:
-        spans = [{"y": incident, "t": iso(a), "u": iso(b)} for a, b in incidents]
-        bars = alt.Chart(data(spans)).mark_rect(color=INCIDENT, clip=True)
+        bars = alt.Chart(named("incidents")).mark_rect(color=INCIDENT, clip=True)
         layers.append(bars.encode(x=time_axis(span), x2="u:T", y=y))
     height = step * (len(order) + bool(incidents))
-    return themed(alt.layer(*layers), title, (width, height), ink)
+    thin = {UNJUDGED[0], ERROR[0]}
+    named_rows: dict[str, list[dict[str, Any]]] = {
+        "judged": [r for r in runs if r["c"] not in thin],
+        "unjudged": [r for r in runs if r["c"] in thin],
+        "incidents": [{"y": incident, "t": iso(a), "u": iso(b)} for a, b in incidents],
+    }
+    return Drawing(alt.layer(*layers), named_rows, (width, height), title, ink)
 
 
-def _strip_layer(
-    runs: Sequence[dict[str, Any]], judged: bool, y: alt.Y, colour: alt.Color, span: Span
-) -> Any:
-    kept = [r for r in runs if (r["c"] not in (UNJUDGED[0], ERROR[0])) == judged]
-    base = alt.Chart(data(kept))
+def _strip_layer(judged: bool, y: alt.Y, colour: alt.Color, span: Span) -> Any:
     if judged:
-        marked = base.mark_rect(clip=True)
+        marked = alt.Chart(named("judged")).mark_rect(clip=True)
     else:
-        marked = base.mark_bar(clip=True, height=4)
+        marked = alt.Chart(named("unjudged")).mark_bar(clip=True, height=4)
     return marked.encode(x=time_axis(span), x2="u:T", y=y, color=colour)

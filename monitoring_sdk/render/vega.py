@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
@@ -26,9 +27,32 @@ VALUE, ALERT, INCIDENT, QUIET = "#0072b2", "#d55e00", "#e69f00", "#8c8c8c"
 PAGE_INK, PAPER_INK = "currentColor", "#24292f"
 
 
-def data(rows: Sequence[dict[str, Any]]) -> alt.Data:
-    """Hold rows inside the specification."""
-    return alt.Data(values=list(rows))
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Layers and, apart from them, the rows that they name, the size and the look.
+
+    altair copies a chart deeply at every step; what is added at the very end costs nothing.
+    """
+
+    chart: Any
+    rows: Mapping[str, Sequence[dict[str, Any]]]
+    size: tuple[int, int]
+    title: str | None = None
+    ink: str = PAGE_INK
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the Vega-Lite specification with its rows."""
+        # The charts here are fixed; that altair's schema accepts them is a test, not a daily cost.
+        spec: dict[str, Any] = self.chart.to_dict(validate=False)
+        spec |= {"width": self.size[0], "height": self.size[1], "config": theme(self.ink)}
+        if self.title:
+            spec["title"] = short(self.title, 90)
+        return spec | {"datasets": {name: list(rows) for name, rows in self.rows.items()}}
+
+
+def named(rows: str) -> alt.NamedData:
+    """Name the rows of a layer; the `Drawing` brings them."""
+    return alt.NamedData(rows)
 
 
 def iso(at: Any) -> str:
@@ -48,32 +72,18 @@ def time_axis(span: Span) -> alt.X:
     return alt.X("t:T", scale=scale, axis=axis)
 
 
-def themed(chart: Any, title: str | None, size: tuple[int, int], ink: str) -> Any:
-    """Give a chart its size and its theme."""
-    shown: dict[str, Any] = {"width": size[0], "height": size[1]}
-    if title:
-        shown["title"] = short(title, 90)
-    if ink != PAGE_INK:
-        shown["background"] = "white"
-    else:
-        shown["background"] = "transparent"
-    return (
-        chart.properties(**shown)
-        .configure(font="sans-serif", aria=False)
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelColor=ink,
-            titleColor=ink,
-            tickColor=ink,
-            domainColor=ink,
-            gridColor=ink,
-            gridOpacity=0.13,
-            domainOpacity=0.4,
-            tickOpacity=0.4,
-            labelFontSize=11,
-        )
-        .configure_title(color=ink, fontSize=13, anchor="start")
-    )
+def theme(ink: str) -> dict[str, Any]:
+    """Return the look of all charts; `ink` colours texts, axes and grid."""
+    axis = {f"{part}Color": ink for part in ("label", "title", "tick", "domain", "grid")}
+    return {
+        "background": "transparent" if ink == PAGE_INK else "white",
+        "font": "sans-serif",
+        "aria": False,
+        "view": {"stroke": None},
+        "axis": axis
+        | {"gridOpacity": 0.13, "domainOpacity": 0.4, "tickOpacity": 0.4, "labelFontSize": 11},
+        "title": {"color": ink, "fontSize": 13, "anchor": "start"},
+    }
 
 
 def _vl_version() -> str | None:
@@ -83,15 +93,16 @@ def _vl_version() -> str | None:
     if wanted in held:
         return ".".join(wanted)
     same = [v for v in held if v[0] == wanted[0]]
-    return ".".join(max(same, key=lambda v: int(v[1]))) if same else None
+    newest = max(same, key=lambda v: int(v[1]), default=None)
+    return None if newest is None else ".".join(newest)
 
 
-def svg(chart: Any, title: str, description: str = "") -> str:
+def svg(drawing: Drawing, title: str, description: str = "") -> str:
     """Turn a chart into SVG that can stand inside a page beside others.
 
     It carries a title and a description for screen readers, and ids of its own.
     """
-    text: str = vl_convert.vegalite_to_svg(chart.to_dict(), vl_version=_vl_version())
+    text: str = vl_convert.vegalite_to_svg(drawing.to_dict(), vl_version=_vl_version())
     tag = "c" + hashlib.sha256((title + text).encode()).hexdigest()[:10]
     text = re.sub(r'\bid="', f'id="{tag}-', text)
     text = text.replace("url(#", f"url(#{tag}-").replace('xlink:href="#', f'xlink:href="#{tag}-')
@@ -101,9 +112,9 @@ def svg(chart: Any, title: str, description: str = "") -> str:
     return re.sub(r"<svg ([^>]*)>", lambda m: f"<svg {label} {m[1]}>{said}", text, count=1)
 
 
-def png(chart: Any, scale: float = 2.0) -> bytes:
+def png(drawing: Drawing, scale: float = 2.0) -> bytes:
     """Turn a chart into PNG bytes, for artifacts; build it with `ink=PAPER_INK`."""
     found: bytes = vl_convert.vegalite_to_png(
-        chart.to_dict(), vl_version=_vl_version(), scale=scale
+        drawing.to_dict(), vl_version=_vl_version(), scale=scale
     )
     return found

@@ -26,10 +26,10 @@ LABELS: Mapping[str, str] = {
     "ece": "ECE",
     "error_rate": "error rate",
     "f1": "F1",
-    "hellinger": "Hellinger distance",
-    "jensen_shannon": "Jensen-Shannon distance",
+    "hellinger": "Hellinger",
+    "jensen_shannon": "Jensen-Shannon",
     "ks": "KS",
-    "l_infinity": "L-infinity distance",
+    "l_infinity": "L-infinity",
     "latency_p50": "p50 latency",
     "latency_p95": "p95 latency",
     "latency_p99": "p99 latency",
@@ -48,8 +48,8 @@ LABELS: Mapping[str, str] = {
     "total_variation": "total variation",
     "unseen_share": "unseen values",
     "wape": "WAPE",
-    "wasserstein": "Wasserstein distance",
-    "wasserstein_sd": "Wasserstein distance (sd)",
+    "wasserstein": "Wasserstein",
+    "wasserstein_sd": "Wasserstein (sd)",
 }
 STATUSES: Mapping[str, str] = {
     "ok": "judged, and within its limit where it has one",
@@ -61,9 +61,9 @@ STATUSES: Mapping[str, str] = {
     "skipped": "not run, for the reason given",
 }
 THRESHOLDS_FROM: Mapping[str, str] = {
-    "budget": "from the alarm budget",
-    "user": "set in the monitor file",
-    "provisional": "provisional: few reference windows",
+    "budget": "alarm budget",
+    "user": "monitor file",
+    "provisional": "provisional (short baseline)",
     "contract": "hard contract",
 }
 JUDGED = frozenset({"ok", "alert"})
