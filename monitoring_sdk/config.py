@@ -327,7 +327,7 @@ class MonitorConfig(_Section):
         return Cadence(every or self.window.every, self.window.timezone)
 
     def settings_hash(self) -> str:
-        """Hash the settings that change numbers or verdicts, not where things are or who is told."""
+        """Hash the settings that change numbers or verdicts, not places or receivers."""
         data = self.model_dump(
             mode="json", exclude={"owner", "source", "alerts", "retraining", "baseline"}
         )

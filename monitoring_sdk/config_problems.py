@@ -41,12 +41,11 @@ _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
 
 
 def _at(data: Any, path: Sequence[str | int]) -> Any:
+    """Follow keys and positions into a document; None where they lead nowhere."""
     for step in path:
-        if isinstance(data, Mapping) and step in data:
+        try:
             data = data[step]
-        elif isinstance(data, list | tuple) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
+        except (KeyError, IndexError, TypeError):
             return None
     return data
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from monitoring_sdk.window import Window
+from monitoring_sdk.window import Window, parse_time
 
 SCHEMA = 1
 
@@ -133,6 +133,19 @@ class Incident:
             "checks": list(self.checks),
         }
 
+    @classmethod
+    def from_dict(cls, model: str, data: Mapping[str, Any]) -> Incident:
+        """Read the JSON form back; how long it has been quiet is not in it."""
+        closed = data["closed"]
+        return cls(
+            data["id"],
+            model,
+            parse_time(data["opened"]),
+            None if closed is None else parse_time(closed),
+            tuple(data["families"]),
+            tuple(data["checks"]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
@@ -156,6 +169,13 @@ class Trigger:
             "state": self.state,
             "outcome": self.outcome,
         }
+
+    @classmethod
+    def from_dict(cls, model: str, data: Mapping[str, Any]) -> Trigger:
+        """Read the JSON form back."""
+        end = parse_time(data["window_end"])
+        rest = {k: data[k] for k in ("id", "incident", "reason", "state", "outcome")}
+        return cls(model=model, window_end=end, **rest)
 
 
 def overall_status(checks: Sequence[Check]) -> tuple[Status, str | None]:
@@ -205,3 +225,20 @@ class Report:
         out["incidents"] = [i.to_dict() for i in self.incidents]
         out["triggers"] = [t.to_dict() for t in self.triggers]
         return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Report:
+        """Read the JSON form back, with its checks where it has them."""
+        model = data["model"]
+        return cls(
+            model=model,
+            window=Window.from_dict(data["window"]),
+            as_of=parse_time(data["as_of"]),
+            status=data["status"],
+            rows=data["rows"],
+            baseline=data["baseline"],
+            reason=data["reason"],
+            checks=tuple(Check.from_dict(c) for c in data.get("checks", ())),
+            incidents=tuple(Incident.from_dict(model, i) for i in data["incidents"]),
+            triggers=tuple(Trigger.from_dict(model, t) for t in data["triggers"]),
+        )

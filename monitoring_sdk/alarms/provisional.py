@@ -1,0 +1,138 @@
+"""Provisional limits: beyond everything seen over the reference windows, by a margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Direction = Literal["above", "below", "both"]
+
+MIN_WINDOWS = 5
+"""Fewer reference windows than this say too little about what is usual."""
+
+_MARGIN, _FAR_MARGIN = 0.5, 1.5
+_TAIL, _FAR_TAIL = 5e-4, 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSeries:
+    """One check over the reference windows: its values (None where undefined) and row counts."""
+
+    values: tuple[float | None, ...]
+    n: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit on one side; beyond `far` a single window alerts, beyond `near` two running do."""
+
+    near: float
+    far: float
+    direction: Literal["above", "below"]
+
+    def passed(self, value: float) -> bool:
+        """Say whether a value lies beyond the near limit."""
+        return value > self.near if self.direction == "above" else value < self.near
+
+    def far_passed(self, value: float) -> bool:
+        """Say whether a value lies beyond the far limit."""
+        return value > self.far if self.direction == "above" else value < self.far
+
+
+def _usual(series: ReferenceSeries, n: int, noise: float, centred: bool) -> NDArray[np.float64]:
+    """Return the reference values, widened to what a window of `n` rows would have shown.
+
+    Sampling noise grows as the rows get fewer, like n to the power of `-noise`: a distance as a
+    whole, a level (an accuracy, a row count) about its median.
+    """
+    pairs = [(v, m) for v, m in zip(series.values, series.n, strict=True) if v is not None]
+    values = np.array([v for v, _ in pairs], dtype=float)
+    if not len(values):
+        return values
+    rows = np.array([m for _, m in pairs], dtype=float)
+    wider = np.maximum(1.0, np.maximum(rows, 1.0) / max(n, 1)) ** noise
+    middle = float(np.median(values)) if centred else 0.0
+    return middle + (values - middle) * wider
+
+
+def _one_side(usual: NDArray[np.float64], floor: float) -> tuple[float, float]:
+    """Return the near and the far upper limit over usual values."""
+    middle, top, count = float(np.median(usual)), float(usual.max()), len(usual)
+    spread = top - middle
+    deviation = float(usual.std(ddof=1)) * np.sqrt(1 + 1 / count)
+    near, far = (
+        max(top + margin * spread, float(usual.mean() + stats.t.isf(tail, count - 1) * deviation))
+        for margin, tail in ((_MARGIN, _TAIL), (_FAR_MARGIN, _FAR_TAIL))
+    )
+    return max(near, middle + floor), max(far, middle + 2 * floor)
+
+
+def limits(
+    series: ReferenceSeries,
+    *,
+    n: int,
+    direction: Direction,
+    noise: float = 0.5,
+    floor: float = 0.0,
+    relative_floor: float = 0.0,
+    centred: bool = True,
+) -> tuple[Limit, ...]:
+    """Set the limits of a check from its values over the reference windows.
+
+    A limit lies half the usual spread beyond the most extreme reference value, and not nearer than
+    the prediction bound of a normal sample that small (Student's t, one-sided tail 5e-4); the far
+    limit one and a half spreads, or a tail of 1e-5.
+
+    Parameters
+    ----------
+    series : ReferenceSeries
+        In the units of the check.
+    n : int
+        Rows of the window to be judged.
+    direction : {"above", "below", "both"}
+        Where bad values lie.
+    noise : float
+        Sampling noise goes as n to the power of `-noise` (0.5 for a mean, 1 for PSI).
+    floor : float
+        Smallest departure from the median worth a page, in the units of the check.
+    relative_floor : float
+        The same as a share of the median.
+    centred : bool
+        Whether noise moves values about their median (a level) or scales them (a distance).
+
+    Returns
+    -------
+    tuple of Limit
+        Empty where fewer than `MIN_WINDOWS` reference windows have a value.
+
+    Examples
+    --------
+    >>> usual = ReferenceSeries(tuple(0.9 + 0.001 * i for i in range(10)), (500,) * 10)
+    >>> (low,) = limits(usual, n=500, direction="below")
+    >>> low.passed(0.88), low.far_passed(0.8)
+    (True, True)
+    """
+    usual = _usual(series, n, noise, centred)
+    if len(usual) < MIN_WINDOWS:
+        return ()
+    least = max(floor, relative_floor * abs(float(np.median(usual))))
+    found: list[Limit] = []
+    if direction in ("above", "both"):
+        found.append(Limit(*_one_side(usual, least), "above"))
+    if direction in ("below", "both"):
+        near, far = _one_side(-usual, least)
+        found.append(Limit(-near, -far, "below"))
+    return tuple(found)
+
+
+def nearest(found: Sequence[Limit], value: float | None) -> Limit | None:
+    """Return the limit that a value has passed, else the nearest; None where there is none."""
+    if not found or value is None:
+        return found[0] if found else None
+    passed = [limit for limit in found if limit.passed(value)]
+    return passed[0] if passed else min(found, key=lambda limit: abs(limit.near - value))

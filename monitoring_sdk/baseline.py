@@ -1,0 +1,205 @@
+"""A baseline: what a model's data and performance looked like while all was well. Immutable."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from monitoring_sdk.alarms.provisional import ReferenceSeries
+from monitoring_sdk.errors import BaselineError
+from monitoring_sdk.measure import Layout, Measurement
+from monitoring_sdk.profile.grid import Grid
+from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.report import timestamp
+from monitoring_sdk.window import Window, parse_time
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The reference of one model: its grid, its profile, and each check over reference windows.
+
+    Attributes
+    ----------
+    valid_from : datetime or None
+        Logical time from which windows are judged by it; None: from the beginning.
+    windows : tuple of Window
+        The complete reference windows; `reference` has a value and a row count for each.
+    suite : tuple of dict
+        Generated expectations, in the form of the monitor file's `quality`.
+    """
+
+    model: str
+    version: str
+    created: datetime
+    span: Window
+    valid_from: datetime | None
+    layout: Layout
+    grid: Grid
+    profile: Profile
+    windows: tuple[Window, ...]
+    reference: Mapping[str, ReferenceSeries]
+    suite: tuple[Mapping[str, Any], ...] = ()
+    settings: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole span."""
+        return self.profile.rows
+
+
+def collect_reference(
+    measured: Sequence[Sequence[Measurement]],
+) -> dict[str, ReferenceSeries]:
+    """Turn the measurements of each reference window into one series a check."""
+    keys = dict.fromkeys(m.key for window in measured for m in window)
+    tables = [{m.key: m.value for m in window} for window in measured]
+    series = {}
+    for key in keys:
+        values = [table.get(key) for table in tables]
+        series[key] = ReferenceSeries(
+            tuple(v.value if v is not None else None for v in values),
+            tuple((v.n or 0) if v is not None else 0 for v in values),
+        )
+    return series
+
+
+def to_files(baseline: Baseline) -> dict[str, str]:
+    """Return the baseline as named texts that read well in a diff."""
+    head = {
+        "format": FORMAT,
+        "model": baseline.model,
+        "version": baseline.version,
+        "created": timestamp(baseline.created),
+        "span": baseline.span.to_dict(),
+        "valid_from": None if baseline.valid_from is None else timestamp(baseline.valid_from),
+        "rows": baseline.rows,
+        "reference_windows": len(baseline.windows),
+        "settings": baseline.settings,
+        "columns": {
+            "numeric": list(baseline.layout.numeric),
+            "categorical": list(baseline.layout.categorical),
+            "prediction": baseline.layout.prediction,
+            "score": baseline.layout.score,
+        },
+        "notes": list(baseline.notes),
+    }
+    return {
+        "baseline.json": _pretty(head),
+        "grid.json": _columns(baseline.grid.to_dict()),
+        "profile.json": _columns(baseline.profile.to_dict()),
+        "reference.csv": _reference_text(baseline),
+        "expectations.json": _lines(baseline.suite),
+    }
+
+
+def from_files(files: Mapping[str, str]) -> Baseline:
+    """Read the texts of `to_files` back.
+
+    Raises
+    ------
+    BaselineError
+        When a text is missing, is damaged or is of another format.
+    """
+    try:
+        head = json.loads(files["baseline.json"])
+    except (KeyError, ValueError) as error:
+        raise BaselineError(f"baseline.json is missing or damaged: {error}") from None
+    if head.get("format") != FORMAT:
+        raise BaselineError(
+            f"the baseline has format {head.get('format')!r}; this version reads {FORMAT}: "
+            "build it again with `monitoring baseline build`"
+        )
+    try:
+        windows, reference = _read_reference(files["reference.csv"])
+        columns = head["columns"]
+        return Baseline(
+            model=head["model"],
+            version=head["version"],
+            created=parse_time(head["created"]),
+            span=Window.from_dict(head["span"]),
+            valid_from=None if head["valid_from"] is None else parse_time(head["valid_from"]),
+            layout=Layout(
+                tuple(columns["numeric"]),
+                tuple(columns["categorical"]),
+                columns["prediction"],
+                columns["score"],
+            ),
+            grid=Grid.from_dict(json.loads(files["grid.json"])),
+            profile=Profile.from_dict(json.loads(files["profile.json"])),
+            windows=windows,
+            reference=reference,
+            suite=tuple(json.loads(files["expectations.json"])),
+            settings=head["settings"],
+            notes=tuple(head["notes"]),
+        )
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise BaselineError(f"the baseline is damaged: {type(error).__name__}: {error}") from None
+
+
+def _pretty(data: Any) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _columns(data: Mapping[str, Any]) -> str:
+    """Write a document with one line for each field of each column, so that a diff is short."""
+    parts = []
+    for key, value in data.items():
+        if key == "columns":
+            inner = ",\n".join(f"  {json.dumps(c)}: {_fields(v)}" for c, v in value.items())
+            parts.append(f' "columns": {{\n{inner}\n }}')
+        else:
+            parts.append(f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _fields(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    lines = (
+        f"   {json.dumps(k)}: {json.dumps(v, ensure_ascii=False, allow_nan=False)}"
+        for k, v in value.items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n  }"
+
+
+def _lines(items: Iterable[Mapping[str, Any]]) -> str:
+    rows = [" " + json.dumps(dict(item), ensure_ascii=False, allow_nan=False) for item in items]
+    return "[\n" + ",\n".join(rows) + "\n]\n" if rows else "[]\n"
+
+
+def _reference_text(baseline: Baseline) -> str:
+    """Write a line a window with its values, and its row counts on a line of their own."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    keys = sorted(baseline.reference)
+    writer.writerow(["start", "end", "what", *keys])
+    for i, window in enumerate(baseline.windows):
+        bounds = list(window.to_dict().values())
+        values = [baseline.reference[k].values[i] for k in keys]
+        writer.writerow([*bounds, "value", *("" if v is None else repr(v) for v in values)])
+        writer.writerow([*bounds, "n", *(baseline.reference[k].n[i] for k in keys)])
+    return out.getvalue()
+
+
+def _read_reference(text: str) -> tuple[tuple[Window, ...], dict[str, ReferenceSeries]]:
+    header, *rows = csv.reader(io.StringIO(text))
+    keys = header[3:]
+    values = [row for row in rows if row[2] == "value"]
+    counts = [row for row in rows if row[2] == "n"]
+    windows = tuple(Window(parse_time(row[0]), parse_time(row[1])) for row in values)
+    reference = {
+        key: ReferenceSeries(
+            tuple(None if row[i] == "" else float(row[i]) for row in values),
+            tuple(int(row[i]) for row in counts),
+        )
+        for i, key in enumerate(keys, start=3)
+    }
+    return windows, reference

@@ -1,0 +1,167 @@
+"""`monitoring check`: is the file right, are the sources there, do the expectations run?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monitoring_sdk.adapters import baselines
+from monitoring_sdk.adapters.quality import validate
+from monitoring_sdk.adapters.sources.source import open_source, read_table
+from monitoring_sdk.config import MonitorConfig, load_config
+from monitoring_sdk.errors import BaselineError, MonitoringError, explain
+from monitoring_sdk.stages.handle import baselines_root, layout_of
+from monitoring_sdk.window import Window
+
+TRIED_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a look at a monitor file and its sources found; `notes` are no faults."""
+
+    model: str
+    found: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    counts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def wrong_file(self) -> bool:
+        """Whether the file must be changed, rather than what it points at."""
+        return any(": " in p and not p.startswith("source") for p in self.problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "schema": 1,
+            "model": self.model,
+            "ok": not self.problems,
+            "problems": list(self.problems),
+            "notes": list(self.notes),
+            "found": list(self.found),
+            **self.counts,
+        }
+
+    def text(self) -> str:
+        """Write the findings, a line each."""
+        lines = [f"ok: {line}" for line in self.found]
+        lines += [f"note: {line}" for line in self.notes]
+        lines += [f"problem: {line}" for line in self.problems]
+        lines.append(f"{self.model}: " + ("not ready" if self.problems else "ready"))
+        return "\n".join(lines)
+
+
+def check_monitor(file: Path) -> Checked:
+    """Validate a monitor file, reach its sources, and try its expectations.
+
+    Raises
+    ------
+    ConfigError
+        With every fault of the file itself.
+    """
+    config = load_config(file)
+    found = [f"{file} is valid"]
+    problems: list[str] = []
+    notes: list[str] = []
+    counts: dict[str, Any] = {}
+    try:
+        _predictions(config, found, problems, counts)
+        if not problems:
+            _labels(config, found, problems)
+            _expectations(config, found, problems, notes)
+    except MonitoringError as error:
+        problems.append(f"source: {error}")
+    known = baselines.versions(baselines_root(), config.model)
+    if known:
+        try:
+            built = baselines.load(baselines_root(), config.model)
+            found.append(f"baseline {built.version} of {built.rows} rows")
+        except BaselineError as error:
+            problems.append(f"source: {error}")
+    else:
+        notes.append("no baseline yet: run `monitoring baseline build FILE`")
+    return Checked(config.model, tuple(found), tuple(problems), tuple(notes), counts)
+
+
+def _predictions(
+    config: MonitorConfig, found: list[str], problems: list[str], counts: dict[str, Any]
+) -> None:
+    source = open_source(config.source.predictions)
+    schema = source.schema()
+    columns = config.columns
+    wanted = {
+        "columns.timestamp": columns.timestamp.column,
+        "columns.prediction": columns.prediction,
+        "columns.score": columns.score,
+        "columns.latency_ms": columns.latency_ms,
+        "columns.error": columns.error,
+        **{f"columns.id.{i}": name for i, name in enumerate(columns.id)},
+    }
+    layout = layout_of(config, schema)
+    wanted |= {f"columns.numeric.{i}": name for i, name in enumerate(layout.numeric)}
+    wanted |= {f"columns.categorical.{i}": name for i, name in enumerate(layout.categorical)}
+    for where, name in wanted.items():
+        if name is not None and name not in schema.names:
+            problems.append(
+                explain(
+                    "no such column in the predictions", where=where, got=name, allowed=schema.names
+                )
+            )
+    if columns.timestamp.column in schema.names:
+        rows = source.count(None, None)
+        bounds = source.bounds(columns.timestamp)
+        counts["rows"] = rows
+        span = (
+            f" from {bounds[0]:%Y-%m-%d %H:%M} to {bounds[1]:%Y-%m-%d %H:%M} UTC" if bounds else ""
+        )
+        found.append(f"predictions: {rows} rows{span}")
+    found.append(f"features: {len(layout.numeric)} numeric, {len(layout.categorical)} categorical")
+
+
+def _labels(config: MonitorConfig, found: list[str], problems: list[str]) -> None:
+    if config.source.labels is None:
+        return
+    source = open_source(config.source.labels)
+    schema, known = source.schema(), config.columns.label_timestamp
+    names = [*config.columns.id, str(config.columns.label), *([known.column] if known else [])]
+    missing = [n for n in names if n not in schema.names]
+    for name in missing:
+        problems.append(
+            explain(
+                "no such column in the labels",
+                where="source.labels",
+                got=name,
+                allowed=schema.names,
+            )
+        )
+    if not missing:
+        found.append(f"labels: {source.count(None, None)} rows")
+
+
+def _expectations(
+    config: MonitorConfig, found: list[str], problems: list[str], notes: list[str]
+) -> None:
+    """Run the declared expectations on the first rows of the baseline's span."""
+    if not config.quality:
+        return
+    source = open_source(config.source.predictions)
+    at = config.columns.timestamp
+    bounds = source.bounds(at)
+    if bounds is None:
+        notes.append("no rows to try the expectations on")
+        return
+    span = Window(*config.span(config.baseline)) if config.baseline else None
+    table = read_table(source, source.schema().names, window=span, timestamp=at).slice(
+        0, TRIED_ROWS
+    )
+    window = span or Window(*bounds)
+    checks = validate(lambda name: table.column(name), config.quality, window)
+    for check in checks:
+        if check.status == "error":
+            problems.append(f"quality.{check.name}: {check.reason}")
+        elif check.status == "alert":
+            notes.append(f"{check.name} fails on the baseline's rows: {check.reason}")
+    passed = sum(c.status == "ok" for c in checks)
+    found.append(f"expectations: {passed} of {len(checks)} pass on {table.num_rows} rows")

@@ -1,0 +1,165 @@
+"""Judge measurements: a value, its limits, the verdict. All maths, no clock, no disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from monitoring_sdk.alarms.provisional import Limit, ReferenceSeries, limits, nearest
+from monitoring_sdk.config import Rule
+from monitoring_sdk.measure import Measurement
+from monitoring_sdk.report import Check, Severity, Status, ThresholdFrom
+from monitoring_sdk.window import Window
+
+MIN_ROWS = 30
+"""Below this many rows nothing is held against a limit that was learned from the baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a value came to beside its limit."""
+
+    status: Status
+    threshold: float | None = None
+    threshold_from: ThresholdFrom | None = None
+    direction: Literal["above", "below"] | None = None
+    exceeded: bool = False
+    severity: Severity = "critical"
+    reason: str | None = None
+
+
+def rules_for(
+    thresholds: Mapping[str, Sequence[Rule]], name: str, column: str | None
+) -> tuple[Rule, ...]:
+    """Return the user's rules that speak of a check; a rule without columns speaks of all."""
+    return tuple(
+        rule
+        for rule in thresholds.get(name, ())
+        if not rule.columns
+        or (column is not None and any(fnmatch.fnmatchcase(column, c) for c in rule.columns))
+    )
+
+
+def _by_rules(value: float, rules: Sequence[Rule]) -> Verdict:
+    """Hold a value against the user's limits; the most severe that it breaks is told."""
+    sides: list[tuple[Limit, Severity]] = []
+    for rule in rules:
+        if rule.max is not None:
+            sides.append((Limit(rule.max, rule.max, "above"), rule.severity))
+        if rule.min is not None:
+            sides.append((Limit(rule.min, rule.min, "below"), rule.severity))
+    broken = [(limit, severity) for limit, severity in sides if limit.passed(value)]
+    if broken:
+        limit, severity = min(broken, key=lambda item: item[1] != "critical")
+        return Verdict("alert", limit.near, "user", limit.direction, True, severity)
+    limit, severity = min(sides, key=lambda item: abs(item[0].near - value))
+    return Verdict("ok", limit.near, "user", limit.direction, False, severity)
+
+
+def _by_reference(m: Measurement, series: ReferenceSeries | None) -> Verdict:
+    """Hold a value against what the reference windows showed."""
+    value, n = m.value.value, m.value.n or 0
+    if value is None:
+        return Verdict("undefined", reason=m.value.reason)
+    if m.family != "operations" and n < MIN_ROWS:
+        return Verdict("insufficient", reason=f"{n} rows, {MIN_ROWS} needed")
+    found = (
+        limits(
+            series,
+            n=n,
+            direction=m.direction,
+            noise=m.noise,
+            floor=m.floor,
+            relative_floor=m.relative_floor,
+            centred=m.centred,
+        )
+        if series is not None
+        else ()
+    )
+    limit = nearest(found, value)
+    if limit is None:
+        return Verdict("insufficient", reason="too few reference windows for a limit; set one")
+    exceeded = limit.passed(value)
+    if limit.far_passed(value):
+        reason = f"far beyond: past {limit.far:.6g} one window is enough"
+        return Verdict("alert", limit.near, "provisional", limit.direction, True, reason=reason)
+    once = "beyond its limit in one window; alerts if the next one is too" if exceeded else None
+    return Verdict("ok", limit.near, "provisional", limit.direction, exceeded, reason=once)
+
+
+def judge(
+    m: Measurement,
+    window: Window,
+    *,
+    reference: Mapping[str, ReferenceSeries],
+    thresholds: Mapping[str, Sequence[Rule]],
+    coverage: float | None = None,
+) -> Check:
+    """Judge one measurement by the user's rules where there are any, else by the reference.
+
+    Parameters
+    ----------
+    m : Measurement
+    window : Window
+        The window that the value speaks of.
+    reference : mapping
+        The baseline's series, by check key.
+    thresholds : mapping
+        The user's rules, by name.
+    coverage : float, optional
+        Share of rows with a label.
+
+    Returns
+    -------
+    Check
+        Never `ok` without a number.
+    """
+    series = reference.get(m.key)
+    rules = rules_for(thresholds, m.name, m.column)
+    if rules and m.value.value is not None:
+        verdict = _by_rules(m.value.value, rules)
+    else:
+        verdict = _by_reference(m, series)
+    usual = [v for v in series.values if v is not None] if series is not None else []
+    effect = m.value.value - median(usual) if usual and m.value.value is not None else None
+    return Check(
+        family=m.family,
+        name=m.name,
+        window=window,
+        status=verdict.status,
+        column=m.column,
+        value=m.value.value,
+        interval=m.value.interval,
+        p_value=m.value.p_value,
+        effect=effect,
+        bound=m.value.bound,
+        threshold=verdict.threshold,
+        threshold_from=verdict.threshold_from,
+        direction=verdict.direction,
+        exceeded=verdict.exceeded,
+        severity=verdict.severity,
+        n=m.value.n,
+        coverage=coverage,
+        reason=verdict.reason or m.value.reason,
+    )
+
+
+def confirm(checks: Iterable[Check], before: Collection[str]) -> tuple[Check, ...]:
+    """Turn a provisional excess into an alert where the window before it had it too.
+
+    Parameters
+    ----------
+    checks : iterable of Check
+    before : collection of str
+        Keys of the checks that exceeded their limit in the window before.
+    """
+    return tuple(
+        dataclasses.replace(c, status="alert", reason="beyond its limit in two windows running")
+        if c.status == "ok" and c.exceeded and c.key in before
+        else c
+        for c in checks
+    )

@@ -1,0 +1,170 @@
+"""Measure a window: every quantity with what is needed to judge it, no verdict yet.
+
+Reference windows and monitored ones pass through the same functions, so that a limit and the value
+beside it always mean the same thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from monitoring_sdk.alarms.provisional import Direction
+from monitoring_sdk.drift.methods import DEFAULTS as DRIFT_DEFAULTS
+from monitoring_sdk.drift.methods import METHODS, drift
+from monitoring_sdk.metrics.labelled import Labelled
+from monitoring_sdk.metrics.operations import OPERATIONS, Served, operation
+from monitoring_sdk.metrics.table import DEFAULTS as METRIC_DEFAULTS
+from monitoring_sdk.metrics.table import METRICS, metric
+from monitoring_sdk.profile.grid import Grid
+from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.report import Family, check_key
+from monitoring_sdk.value import Value
+
+METRIC_FLOOR = 0.005
+"""Smallest loss of a performance metric worth a page."""
+
+OPERATION_FLOOR = {"rows": 0.3}
+"""Smallest departure from the usual level worth a page, as a share of it; others: a half."""
+
+SAMPLED = ("latency_p50", "latency_p95", "latency_p99", "error_rate")
+
+ALWAYS = ("null_share", "unseen_share")
+"""Shares that are watched whatever distances are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of a model by the part that they play."""
+
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    prediction: str | None = None
+    score: str | None = None
+
+    def family(self, column: str) -> Family:
+        """Say whether a column is an input or an output of the model."""
+        return "prediction" if column in (self.prediction, self.score) else "drift"
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Every profiled column and whether it is numeric or categorical, in order."""
+        kinds = dict.fromkeys(self.numeric, "numeric") | dict.fromkeys(
+            self.categorical, "categorical"
+        )
+        if self.prediction is not None:
+            kinds[self.prediction] = "categorical"
+        if self.score is not None:
+            kinds[self.score] = "numeric"
+        return kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A value and how it is to be judged."""
+
+    family: Family
+    name: str
+    value: Value
+    direction: Direction
+    column: str | None = None
+    noise: float = 0.5
+    floor: float = 0.0
+    relative_floor: float = 0.0
+    centred: bool = True
+
+    @property
+    def key(self) -> str:
+        """The address of the check."""
+        return check_key(self.family, self.name, self.column)
+
+
+def methods_for(kind: str, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the drift methods for a kind of column: those asked for that suit it, or the default.
+
+    Examples
+    --------
+    >>> methods_for("categorical", ["psi", "ks"])
+    ('psi', 'null_share', 'unseen_share')
+    """
+    names = DRIFT_DEFAULTS[kind] if wanted is None else wanted
+    return tuple(n for n in dict.fromkeys((*names, *ALWAYS)) if kind in METHODS[n].kinds)
+
+
+def measure_columns(
+    profile: Profile,
+    reference: Profile,
+    grid: Grid,
+    layout: Layout,
+    wanted: Sequence[str] | None = None,
+) -> tuple[Measurement, ...]:
+    """Measure the distance of every column of a profile to the reference's.
+
+    Columns that the profile lacks are left out; preflight has spoken of them.
+    """
+    found = []
+    for column, kind in layout.kinds.items():
+        if column not in profile.columns or column not in grid.columns:
+            continue
+        for name in methods_for(kind, wanted):
+            method = METHODS[name]
+            value = drift(
+                name, reference.columns[column], profile.columns[column], grid.columns[column]
+            )
+            family: Family = "quality" if method.family == "quality" else layout.family(column)
+            found.append(
+                Measurement(
+                    family,
+                    name,
+                    value,
+                    "above",
+                    column,
+                    noise=method.noise,
+                    floor=method.floor,
+                    centred=method.family == "quality",
+                )
+            )
+    return tuple(found)
+
+
+def metrics_for(task: str, wanted: Sequence[str] | None, rows: Labelled) -> tuple[str, ...]:
+    """Return the metrics asked for, or the task's defaults that the columns allow."""
+    if wanted is not None:
+        return tuple(wanted)
+    has = {"prediction"} if rows.y_pred is not None else set()
+    if rows.score is not None:
+        has.add("score")
+    return tuple(n for n in METRIC_DEFAULTS[task] if METRICS[n].needs <= has)
+
+
+def measure_metrics(
+    rows: Labelled, task: str, wanted: Sequence[str] | None = None
+) -> tuple[Measurement, ...]:
+    """Measure the performance metrics of labelled rows."""
+    found = []
+    for name in metrics_for(task, wanted, rows):
+        worse: Direction = "below" if METRICS[name].better == "higher" else "above"
+        found.append(
+            Measurement("performance", name, metric(name, rows), worse, floor=METRIC_FLOOR)
+        )
+    return tuple(found)
+
+
+def measure_operations(served: Served, names: Sequence[str]) -> tuple[Measurement, ...]:
+    """Measure how the service itself did."""
+    found = []
+    for name in names:
+        worse: Direction = "above" if OPERATIONS[name].better == "lower" else "below"
+        found.append(
+            Measurement(
+                "operations",
+                name,
+                operation(name, served),
+                "both" if name == "rows" else worse,
+                # Counts and delays do not have the sampling noise that a mean has.
+                noise=0.5 if name in SAMPLED else 0.0,
+                floor=0.01 if name == "error_rate" else 0.0,
+                relative_floor=OPERATION_FLOOR.get(name, 0.5),
+            )
+        )
+    return tuple(found)

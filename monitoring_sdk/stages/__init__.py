@@ -1,0 +1,45 @@
+"""The hops of one window, each a function; tasks and the command line call them here."""
+
+from monitoring_sdk.stages.building import build_baseline
+from monitoring_sdk.stages.drift import build_profile, detect_drift
+from monitoring_sdk.stages.handle import Handle, find_config, pull_window
+from monitoring_sdk.stages.metrics import Metrics, compute_metrics
+from monitoring_sdk.stages.publish import deliver_alerts, deliver_all, deliver_triggers, publish
+from monitoring_sdk.stages.quality import Quality, check_quality
+from monitoring_sdk.stages.steps import (
+    clock,
+    decide,
+    evaluate_window,
+    read_back,
+    revise,
+    span_document,
+    step_as_of,
+    stored_row,
+    walk,
+)
+
+__all__ = [
+    "Handle",
+    "Metrics",
+    "Quality",
+    "build_baseline",
+    "build_profile",
+    "check_quality",
+    "clock",
+    "compute_metrics",
+    "decide",
+    "deliver_alerts",
+    "deliver_all",
+    "deliver_triggers",
+    "detect_drift",
+    "evaluate_window",
+    "find_config",
+    "publish",
+    "pull_window",
+    "read_back",
+    "revise",
+    "span_document",
+    "step_as_of",
+    "stored_row",
+    "walk",
+]

@@ -1,0 +1,210 @@
+"""Decide: confirm, open and close incidents, ask for retraining, and commit it all at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from monitoring_sdk.adapters.store import Deciding, Store
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.decision import Decision, Message, ResultRow, message_id
+from monitoring_sdk.evaluate import confirm
+from monitoring_sdk.incidents import advance
+from monitoring_sdk.render.slack import slack_message
+from monitoring_sdk.report import (
+    Check,
+    Incident,
+    Report,
+    Status,
+    Trigger,
+    overall_status,
+    timestamp,
+)
+from monitoring_sdk.retraining import policy
+from monitoring_sdk.window import Window
+
+
+def exceeded_before(tx: Deciding, config: MonitorConfig, window: Window, part: Any) -> set[str]:
+    """Return the checks that passed their limit in the window before."""
+    end = window.start
+    before = Window(config.cadence.previous(end), end)
+    row = tx.result(before, part)
+    return {c.key for c in row.checks if c.exceeded} if row is not None else set()
+
+
+def status_of(rows: int, checks: Sequence[Check]) -> tuple[Status, str | None]:
+    """Say the status of a window's own data."""
+    if rows == 0:
+        return "no_data", "no rows in the window"
+    return overall_status(checks)
+
+
+def confirm_rows(
+    tx: Deciding, config: MonitorConfig, rows: Sequence[ResultRow]
+) -> tuple[ResultRow, ...]:
+    """Confirm provisional excesses, oldest window first, each by the window before it."""
+    done: dict[tuple[str, Window], ResultRow] = {}
+    for row in sorted(rows, key=lambda r: r.window):
+        before = Window(config.cadence.previous(row.window.start), row.window.start)
+        earlier = done.get((row.part, before))
+        keys = (
+            {c.key for c in earlier.checks if c.exceeded}
+            if earlier is not None
+            else exceeded_before(tx, config, row.window, row.part)
+        )
+        checks = confirm(row.checks, keys)
+        status, reason = row.status, row.reason
+        if row.part == "performance" or row.rows:
+            status, reason = overall_status(checks)
+        done[row.part, row.window] = dataclasses.replace(
+            row, checks=checks, status=status, reason=reason
+        )
+    return tuple(done.values())
+
+
+def _messages(
+    config: MonitorConfig,
+    report: Report,
+    incident: Incident | None,
+    transitions: Sequence[str],
+    trigger: Trigger | None,
+) -> tuple[Message, ...]:
+    found = []
+    for transition in transitions:
+        assert incident is not None
+        content = slack_message(
+            incident,
+            report,
+            transition,
+            owner=config.owner,
+            links=dict(report.links),
+            timezone=config.window.timezone,
+        )
+        payload = {"channel": config.alerts.slack.channel, **content}
+        identity = message_id(config.model, incident.id, transition)
+        found.append(Message(identity, "slack", config.model, incident.id, transition, payload))
+    hook = config.retraining.hook if config.retraining is not None else None
+    if trigger is not None and hook is not None:
+        kind: Any = "deployment" if hook.deployment is not None else "command"
+        payload = {
+            "deployment": hook.deployment,
+            "command": list(hook.command or ()),
+            "trigger_id": trigger.id,
+            "window_end": timestamp(trigger.window_end),
+        }
+        identity = message_id(config.model, trigger.incident, "trigger")
+        found.append(Message(identity, kind, config.model, trigger.incident, "trigger", payload))
+    return tuple(found)
+
+
+def _trigger(
+    config: MonitorConfig, tx: Deciding, incident: Incident | None, report: Report
+) -> Trigger | None:
+    if config.retraining is None:
+        return None
+    return policy(
+        incident,
+        report.checks,
+        window=report.window,
+        when=config.retraining.when,
+        cooldown=config.retraining.cooldown,
+        last=tx.last_trigger(),
+    )
+
+
+def decide_window(
+    config: MonitorConfig,
+    data: ResultRow,
+    performance: Sequence[ResultRow],
+    extra: Sequence[Check],
+    store: Store,
+    *,
+    notify: bool = True,
+    revise_only: bool = False,
+    holder: str,
+    now: datetime,
+) -> Report:
+    """Confirm the verdicts of one step, and commit them with what follows from them.
+
+    Parameters
+    ----------
+    data : ResultRow
+        The window's own checks.
+    performance : sequence of ResultRow
+        Windows whose labels were judged at this step.
+    extra : sequence of Check
+        Checks that are shown but not kept: labels that are not yet due.
+    notify : bool
+        Whether messages and triggers follow; incidents are recorded all the same.
+    revise_only : bool
+        Only verdicts change: no incident, no message.
+
+    Returns
+    -------
+    Report
+        What was decided; a window older than the newest decided one only revises.
+    """
+    with store.deciding(config.model, holder=holder, now=now) as tx:
+        confirmed = confirm_rows(tx, config, [data, *performance])
+        fresh = [row for row in confirmed if _is_news(tx, row, data)]
+        checks = tuple(c for row in fresh for c in row.checks)
+        own = next(row for row in confirmed if row.part == "data" and row.window == data.window)
+        status, reason = _overall(own, checks)
+        report = Report(
+            model=config.model,
+            window=data.window,
+            as_of=data.as_of,
+            status=status,
+            reason=reason,
+            rows=data.rows,
+            baseline=data.baseline,
+            checks=(*checks, *extra),
+        )
+        until = tx.decided_until()
+        decides = not revise_only and (until is None or data.window.end > until)
+        incident, trigger = tx.open_incident(), None
+        transitions: tuple[str, ...] = ()
+        if decides:
+            progress = advance(incident, checks, model=config.model, window=data.window)
+            incident, transitions = progress.incident, progress.transitions
+            trigger = _trigger(config, tx, incident, report) if notify else None
+        report = dataclasses.replace(
+            report,
+            incidents=(incident,) if incident is not None else (),
+            triggers=(trigger,) if trigger is not None else (),
+        )
+        messages = _messages(config, report, incident, transitions, trigger) if notify else ()
+        tx.save(
+            Decision(
+                config.model,
+                data.window,
+                data.as_of,
+                confirmed,
+                incident if decides else None,
+                trigger,
+                messages,
+                decides,
+            )
+        )
+    return report
+
+
+def _is_news(tx: Deciding, row: ResultRow, data: ResultRow) -> bool:
+    """Say whether a verdict belongs to this step: it is new, or labels turned it into an alert.
+
+    A window that was judged before and is as it was neither prolongs an incident nor ends one.
+    """
+    if row.window == data.window:
+        return True
+    known = tx.result(row.window, row.part)
+    if known is None or known.as_of == data.as_of:
+        return True
+    return row.status == "alert" and known.status != "alert"
+
+
+def _overall(own: ResultRow, checks: Sequence[Check]) -> tuple[Status, str | None]:
+    if own.status in ("error", "no_data"):
+        return own.status, own.reason
+    return overall_status(checks)

@@ -1,0 +1,153 @@
+"""Pull: reach the sources for one window and say what is there, without holding its rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from monitoring_sdk.adapters import baselines
+from monitoring_sdk.adapters.sources.columns import resolve_features
+from monitoring_sdk.adapters.sources.source import Source, open_source
+from monitoring_sdk.baseline import Baseline
+from monitoring_sdk.config import MonitorConfig, load_config
+from monitoring_sdk.errors import ConfigError, explain
+from monitoring_sdk.measure import Layout
+from monitoring_sdk.window import Window
+
+MONITOR_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Handle:
+    """One window of one model, small enough to hand to another process.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the source's rows in the window: the same rows are never judged twice.
+    layout : Layout
+        What the monitor file asks for, with its globs resolved.
+    fields : tuple of (str, str)
+        Columns of the source and their Arrow types.
+    """
+
+    config: MonitorConfig
+    window: Window
+    as_of: datetime
+    rows: int
+    fingerprint: str
+    baseline: str
+    layout: Layout
+    fields: tuple[tuple[str, str], ...]
+
+    @property
+    def result_key(self) -> tuple[str, str, str]:
+        """What a verdict on this window's data depends on, beside model and window."""
+        return self.baseline, self.config.settings_hash(), self.fingerprint
+
+
+def monitors_root() -> Path:
+    """Return the folder of monitor files."""
+    return Path(os.environ.get("MONITORING_MONITORS") or "monitors")
+
+
+def baselines_root() -> str:
+    """Return the folder, or URL, of baselines."""
+    return os.environ.get("MONITORING_BASELINES") or "baselines"
+
+
+def find_config(model: str | Path) -> tuple[MonitorConfig, Path]:
+    """Load a monitor file by its path, or by its model's name from the folder of monitors.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such file, or it is wrong.
+    """
+    path = Path(model)
+    if path.suffix in MONITOR_SUFFIXES:
+        return load_config(path), path
+    root = monitors_root()
+    path = root / f"{model}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in root.glob("*.yaml") if not p.stem.startswith("_"))
+        raise ConfigError(explain("no monitor file for this model", got=str(model), allowed=known))
+    return load_config(path), path
+
+
+def layout_of(config: MonitorConfig, schema: pa.Schema, known: Layout | None = None) -> Layout:
+    """Resolve a monitor's feature columns on a schema.
+
+    A column that the baseline knows and a glob, or inference, would have found is asked for even
+    where the window lacks it: that it is gone is a finding.
+    """
+    if known is not None:
+        lost = [c for c in (*known.numeric, *known.categorical) if c not in schema.names]
+        for column in lost:
+            kind = pa.float64() if column in known.numeric else pa.string()
+            schema = schema.append(pa.field(column, kind))
+    features = resolve_features(config.columns, schema)
+    return Layout(
+        features.numeric, features.categorical, config.columns.prediction, config.columns.score
+    )
+
+
+def open_predictions(config: MonitorConfig) -> Source:
+    """Open the source of the prediction rows."""
+    return open_source(config.source.predictions)
+
+
+def baseline_for(config: MonitorConfig, window: Window) -> Baseline:
+    """Load the baseline that is valid for a window."""
+    return baselines.for_window(baselines_root(), config.model, window)
+
+
+def baseline_of(handle: Handle) -> Baseline:
+    """Load the baseline that a handle was pulled for."""
+    return baselines.load(baselines_root(), handle.config.model, handle.baseline)
+
+
+def pull_window(
+    config: MonitorConfig, window: Window, as_of: datetime, baseline: str | None = None
+) -> Handle:
+    """Reach the source of one window.
+
+    Raises
+    ------
+    SourceError
+        When the source cannot be reached, or lacks the timestamp.
+    BaselineError
+        When the model has no baseline.
+    """
+    root = baselines_root()
+    fitted = (
+        baselines.for_window(root, config.model, window)
+        if baseline is None
+        else baselines.load(root, config.model, baseline)
+    )
+    source = open_predictions(config)
+    at = config.columns.timestamp
+    schema = source.schema(window, at)
+    return Handle(
+        config=config,
+        window=window,
+        as_of=as_of,
+        rows=source.count(window, at),
+        fingerprint=source.fingerprint(window, at),
+        baseline=fitted.version,
+        layout=layout_of(config, schema, fitted.layout),
+        fields=tuple(
+            (name, str(kind)) for name, kind in zip(schema.names, schema.types, strict=True)
+        ),
+    )
+
+
+def present(handle: Handle, columns: Sequence[str | None]) -> list[str]:
+    """Return those columns that the source has, once each."""
+    names = {name for name, _ in handle.fields}
+    return [c for c in dict.fromkeys(columns) if c is not None and c in names]

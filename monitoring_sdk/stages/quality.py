@@ -1,0 +1,54 @@
+"""Quality: our own look at the columns first, then the expectations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monitoring_sdk.adapters.quality import validate
+from monitoring_sdk.config import Expectation
+from monitoring_sdk.preflight import preflight
+from monitoring_sdk.report import Check
+from monitoring_sdk.stages.handle import Handle, baseline_of, present
+from monitoring_sdk.stages.scan import scan
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The checks of the data, and why metrics and drift are skipped, where they are."""
+
+    checks: tuple[Check, ...]
+    blocked: str | None = None
+
+
+def check_quality(handle: Handle) -> Quality:
+    """Check a window's columns, types, ids and expectations.
+
+    A declared, critical expectation that fails blocks metrics and drift; a column that the window
+    lacks alerts, and the rest goes on.
+    """
+    if handle.rows == 0:
+        return Quality(())
+    found, config = scan(handle), handle.config
+    kinds = handle.layout.kinds
+    checks = preflight(
+        [name for name, _ in handle.fields],
+        dict(handle.fields),
+        kinds,
+        baseline_of(handle).layout.kinds,
+        ids={name: found.whole[name] for name in present(handle, config.columns.id)},
+        problems=found.profile.problems,
+        rows=handle.rows,
+        window=handle.window,
+    )
+    declared = validate(found.whole.__getitem__, config.quality, handle.window)
+    suite = tuple(Expectation(**e) for e in baseline_of(handle).suite)
+    usable = tuple(e for e in suite if e.column in found.sample)
+    generated = validate(
+        found.sample.__getitem__, usable, handle.window, generated=True, rows=handle.rows
+    )
+    failed = [c for c in declared if c.severity == "critical" and c.status in ("alert", "error")]
+    blocked = None
+    if failed:
+        first = failed[0]
+        blocked = f"quality failed: {first.name}" + (f" on {first.column}" if first.column else "")
+    return Quality((*checks, *declared, *generated), blocked)

@@ -1,0 +1,290 @@
+"""Steps: one window after another through every stage, without an orchestrator."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.decision import Decision, ResultRow
+from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.report import SCHEMA, Check, Incident, Report, Status, timestamp
+from monitoring_sdk.stages.decide import confirm_rows, decide_window, status_of
+from monitoring_sdk.stages.drift import build_profile, detect_drift
+from monitoring_sdk.stages.handle import Handle, pull_window
+from monitoring_sdk.stages.metrics import (
+    Metrics,
+    compute_metrics,
+    judge_windows,
+    pending_checks,
+    result_of,
+)
+from monitoring_sdk.stages.quality import Quality, check_quality
+from monitoring_sdk.stages.scan import forget
+from monitoring_sdk.window import Window
+
+
+def clock() -> datetime:
+    """Return the wall clock; what is decided never depends on it."""
+    return datetime.now(UTC)
+
+
+def worker() -> str:
+    """Name this process, for the lease and for claims."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def data_row(handle: Handle, checks: Sequence[Check]) -> ResultRow:
+    """Return the verdict on a window's own data."""
+    status, reason = status_of(handle.rows, checks)
+    baseline, settings, fingerprint = handle.result_key
+    return ResultRow(
+        model=handle.config.model,
+        window=handle.window,
+        part="data",
+        baseline=baseline,
+        settings=settings,
+        fingerprint=fingerprint,
+        as_of=handle.as_of,
+        status=status,
+        reason=reason,
+        rows=handle.rows,
+        checks=tuple(checks),
+    )
+
+
+def decide(
+    handle: Handle,
+    quality: Quality,
+    profile: Profile | None,
+    metrics: Metrics,
+    drift: Sequence[Check],
+    store: Store,
+    *,
+    notify: bool = True,
+    revise_only: bool = False,
+    holder: str | None = None,
+    now: datetime | None = None,
+) -> Report:
+    """Decide about a window from its checks, and commit verdict, incident, trigger and messages.
+
+    Parameters
+    ----------
+    profile : Profile or None
+        Kept beside the verdict, so that windows can be added up later.
+    notify : bool
+        Whether messages and a trigger follow.
+    revise_only : bool
+        Only verdicts change.
+    """
+    now = now or clock()
+    row = data_row(handle, [*quality.checks, *metrics.operations, *drift])
+    if profile is not None:
+        baseline, _, fingerprint = handle.result_key
+        store.save_profile(
+            handle.config.model, handle.window, baseline, fingerprint, profile.to_dict()
+        )
+    report = decide_window(
+        handle.config,
+        row,
+        metrics.results,
+        metrics.pending,
+        store,
+        notify=notify,
+        revise_only=revise_only,
+        holder=holder or worker(),
+        now=now,
+    )
+    forget()
+    return report
+
+
+def stored_row(handle: Handle, store: Store) -> ResultRow | None:
+    """Return the verdict on these very rows under these settings, where there is one."""
+    return store.find(data_row(handle, ()))
+
+
+def evaluate_window(
+    config: MonitorConfig,
+    window: Window,
+    as_of: datetime,
+    store: Store,
+    *,
+    notify: bool = True,
+    recompute: bool = False,
+) -> Report:
+    """Take one window through every stage.
+
+    A window whose rows were judged already is read back; labels that came since are still joined.
+
+    Raises
+    ------
+    MonitoringError
+        When the window could not be looked at.
+    """
+    handle = pull_window(config, window, as_of)
+    if not recompute and (done := stored_row(handle, store)) is not None:
+        return read_back(handle, done, store, notify=notify)
+    quality = check_quality(handle)
+    profile = build_profile(handle, quality)
+    metrics = compute_metrics(handle, quality, store)
+    drift = detect_drift(handle, quality, profile)
+    return decide(handle, quality, profile, metrics, drift, store, notify=notify)
+
+
+def read_back(handle: Handle, done: ResultRow, store: Store, *, notify: bool = True) -> Report:
+    """Return the report of a window that was judged already, with the labels known by now."""
+    blocked = next((c.reason for c in done.checks if c.status == "skipped"), None)
+    quality = Quality((), blocked)
+    metrics = compute_metrics(handle, quality, store)
+    return decide_window(
+        handle.config,
+        dataclasses.replace(done, as_of=handle.as_of),
+        metrics.results,
+        metrics.pending,
+        store,
+        notify=notify,
+        holder=worker(),
+        now=clock(),
+    )
+
+
+Progress = Callable[[int, int, Report], None]
+
+
+def step_as_of(config: MonitorConfig, window: Window) -> datetime:
+    """Return the moment at which a window is looked at for the first time."""
+    return window.end + config.window.lag
+
+
+def walk(
+    config: MonitorConfig,
+    windows: Sequence[Window],
+    store: Store,
+    *,
+    notify: bool = False,
+    recompute: bool = False,
+) -> Iterator[Report]:
+    """Evaluate windows in order, each as of its own end plus lag."""
+    for window in windows:
+        yield evaluate_window(
+            config,
+            window,
+            step_as_of(config, window),
+            store,
+            notify=notify,
+            recompute=recompute,
+        )
+
+
+def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, store: Store) -> None:
+    """Judge the performance of windows again with the labels known as of a moment.
+
+    Verdicts are revised; no incident is opened, nothing is sent.
+    """
+    if config.source.labels is None or not windows:
+        return
+    data = {r.window: r for r in store.results(config.model, part="data")}
+    due = [
+        w
+        for w in windows
+        if w.end + config.labels.delay <= as_of
+        and w in data
+        and data[w].rows
+        and not any(c.status == "skipped" for c in data[w].checks)
+    ]
+    rows = max((data[w].rows or 0 for w in due), default=0)
+    found = [
+        result_of(config, judged, as_of)
+        for judged in judge_windows(config, due, as_of, rows)
+        if judged.due.judged and judged.coverage is not None
+    ]
+    if found:
+        with store.deciding(config.model, holder=worker(), now=clock()) as tx:
+            results = confirm_rows(tx, config, found)
+            tx.save(
+                Decision(config.model, windows[-1], as_of, results, None, None, (), decides=False)
+            )
+
+
+def newest_reports(
+    config: MonitorConfig, windows: Sequence[Window], as_of: datetime, store: Store
+) -> list[Report]:
+    """Return each window's newest verdict, its performance under the window that it judges."""
+    if not windows:
+        return []
+    span = (windows[0].start, windows[-1].end)
+    data = {r.window: r for r in store.results(config.model, *span, "data")}
+    judged = {r.window: r for r in store.results(config.model, *span, "performance")}
+    triggers = store.triggers(config.model)
+    incidents = store.incidents(config.model)
+    reports = []
+    for window in windows:
+        if window not in data:
+            continue
+        row, performance = data[window], judged.get(window)
+        own = [i for i in incidents if _covers(i, window)]
+        reports.append(
+            Report(
+                model=config.model,
+                window=window,
+                as_of=as_of,
+                status=_joint_status(row, performance),
+                reason=row.reason,
+                rows=row.rows,
+                baseline=row.baseline,
+                checks=(*row.checks, *_performance(config, row, performance)),
+                incidents=tuple(own),
+                triggers=tuple(t for t in triggers if t.window_end == window.end),
+            )
+        )
+    return reports
+
+
+def _covers(incident: Incident, window: Window) -> bool:
+    return incident.opened <= window.end and (
+        incident.closed is None or window.end <= incident.closed
+    )
+
+
+def _performance(
+    config: MonitorConfig, row: ResultRow, performance: ResultRow | None
+) -> tuple[Check, ...]:
+    if performance is not None:
+        return performance.checks
+    if config.source.labels is None or not row.rows:
+        return ()
+    return pending_checks(config, row.window, "labels are not due, or too few are known")
+
+
+def _joint_status(row: ResultRow, performance: ResultRow | None) -> Status:
+    if row.status in ("error", "no_data", "alert") or performance is None:
+        return row.status
+    if "alert" in (row.status, performance.status):
+        return "alert"
+    return "ok" if "ok" in (row.status, performance.status) else row.status
+
+
+def span_document(
+    config: MonitorConfig,
+    windows: Sequence[Window],
+    as_of: datetime,
+    store: Store,
+    *,
+    checks: bool = False,
+) -> dict[str, object]:
+    """Return the JSON document of `backfill` and `replay`."""
+    reports = newest_reports(config, windows, as_of, store)
+    opened = store.incidents(config.model, windows[0].start, windows[-1].end) if windows else []
+    return {
+        "schema": SCHEMA,
+        "model": config.model,
+        "as_of": timestamp(as_of),
+        "windows": [r.to_dict(checks=checks) for r in reports],
+        "incidents": [i.to_dict() for i in opened],
+        "pages": len(opened),
+    }
