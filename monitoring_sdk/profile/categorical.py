@@ -175,7 +175,8 @@ def _distinct(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
 
 def _value_counts(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     if array.type in (pa.string_view(), pa.binary_view()):
-        array = array.drop_null()  # Arrow counts the nulls of a view as empty text
+        # Arrow counts the nulls of a view as empty text.
+        array = array.cast(pa.string() if array.type == pa.string_view() else pa.binary())
     try:
         table = array.value_counts()
     except pa.ArrowNotImplementedError:  # lists, structs: no hash in Arrow
