@@ -287,7 +287,10 @@ def test_the_token_and_the_webhook_are_nowhere(store, path, slack, caplog, capsy
     shown.append(repr(go(store, broken, NOW + 20 * LATER)))
     shown.append(repr(store.messages()))
     command = [sys.executable, "-c", "import os; exit(os.environ['SLACK_BOT_TOKEN'])"]
+    for i in range(41, 44):
+        decide(store, i, (check(i, "ok"),))
     shown.append(run_hook(store, {"command": command}))
+    assert shown[-1] == "exit status 1: ***"
     store.close()
     texts = [*shown, caplog.text, *capsys.readouterr()]
     kept = b"".join(p.read_bytes() for p in path.parent.iterdir())
