@@ -1,0 +1,83 @@
+"""The flow `backfill`: every complete window of a span, in order, in one run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from prefect import flow
+
+from flows.steps import follow_up, say
+from monitoring_sdk import stages
+from monitoring_sdk.adapters.store import open_store
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.errors import ConfigError
+from monitoring_sdk.window import Window, parse_time
+from tasks.act import evaluate_window, revise
+from tasks.hop import window_label
+from tasks.publish import publish
+
+
+@flow(name="backfill", flow_run_name="{model} {start:%Y-%m-%d} to {end:%Y-%m-%d}")
+def backfill(
+    model: str,
+    start: datetime,
+    end: datetime,
+    as_of: datetime | None = None,
+    notify: bool = False,
+    recompute: bool = False,
+    checks: bool = False,
+) -> dict[str, Any]:
+    """Look at every complete window of a span, in order, each as it was seen when it was due.
+
+    A window already done is read back, so a run that was broken off goes on where it stopped. At
+    the end the span's verdicts are revised with the labels known by then; no incident is opened by
+    that, and nothing is sent.
+
+    Args:
+        model: Name of a monitor file in `monitors/`, or the path of one.
+        start: Begin of the span. A time without an offset is in the monitor's time zone.
+        end: End of the span.
+        as_of: Labels known by this time revise the verdicts at the end; by default those of now.
+        notify: Whether to alert and to ask for retraining, as it would have happened.
+        recompute: Judge the windows again even if the same rows were judged before.
+        checks: Whether the returned report lists the checks of each window.
+
+    Returns:
+        The report of the span, as JSON.
+    """
+    config, _ = stages.find_config(model)
+    zone = config.window.timezone
+    windows = windows_of(config, parse_time(start, zone), parse_time(end, zone))
+    at = stages.clock() if as_of is None else parse_time(as_of, zone)
+    store = open_store()
+    try:
+        for number, window in enumerate(windows, start=1):
+            due = stages.step_as_of(config, window)
+            report = evaluate_window(config, window, due, store, notify=notify, recompute=recompute)
+            label = window_label(config, window)
+            say(f"{config.model} {label} ({number} of {len(windows)}): {report.status}")
+            if notify:
+                follow_up(config, report, store)
+        revise(config, windows, at, store)
+        publish(config, report, store)
+        return stages.span_document(config, windows, at, store, checks=checks)
+    finally:
+        store.close()
+
+
+def windows_of(config: MonitorConfig, start: datetime, end: datetime) -> tuple[Window, ...]:
+    """Return the complete windows of a span.
+
+    Raises
+    ------
+    ConfigError
+        When there is none.
+    """
+    windows = tuple(config.cadence.windows(start, end))
+    if not windows:
+        raise ConfigError(
+            f"no complete window of {config.window.every} lies between {start.isoformat()} "
+            f"and {end.isoformat()}"
+        )
+    return windows
