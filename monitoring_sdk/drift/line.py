@@ -73,24 +73,53 @@ def wasserstein(reference: ColumnProfile, current: ColumnProfile, grid: ColumnGr
 
 
 def _transport(ref: NumericProfile, cur: NumericProfile, grid: NumericGrid) -> tuple[float, float]:
-    """Return the area between the distribution functions, straight inside cells, and its bound."""
+    """Return the area between the distribution functions, and how wrong it may be.
+
+    The signed area T is known: it is how far the means are apart. So the area is also T plus
+    twice its negative part, and twice its positive part less T; where one sample mostly lies on
+    one side of the other, one of these two hardly depends on what is inside the cells.
+    """
+    width, left, p, q = _gaps(ref, cur, grid)
+    low, high = left - q, left + p
+    least = np.maximum(np.maximum(low, -high), 0.0)
+    most = np.maximum(np.abs(low), np.abs(high))
+    right = left + p - q
+    straight = float(width @ _area(left, right))
+    signed = cur.deviation - ref.deviation
+    off = signed - float(width @ (left + right)) / 2
+    ways = (
+        (float(width @ least), float(width @ most), straight),
+        (
+            signed + 2 * float(width @ np.maximum(-high, 0.0)),
+            signed + 2 * float(width @ np.maximum(-low, 0.0)),
+            straight + off,
+        ),
+        (
+            -signed + 2 * float(width @ np.maximum(low, 0.0)),
+            -signed + 2 * float(width @ np.maximum(high, 0.0)),
+            straight - off,
+        ),
+    )
+    floor, ceiling = max(way[0] for way in ways), min(way[1] for way in ways)
+    narrowest = min(ways, key=lambda way: way[1] - way[0])
+    value = max(min(narrowest[2], ceiling), floor, 0.0)
+    scale = value + abs(cur.deviation) + abs(ref.deviation)
+    return value, max(ceiling - value, value - floor, 0.0) + _ROUNDING * scale
+
+
+def _gaps(
+    ref: NumericProfile, cur: NumericProfile, grid: NumericGrid
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return each cell's width, D at its left edge, and its mass in either sample."""
     if ref.min is None or ref.max is None or cur.min is None or cur.max is None:
         raise Undefined("min and max are not kept, so the outer cells have no width")
     p, q = ref.cells / ref.count, cur.cells / cur.count
-    right = np.cumsum(ref.cells) / ref.count - np.cumsum(cur.cells) / cur.count
-    left = np.append(0.0, right[:-1])
+    after = np.cumsum(ref.cells) / ref.count - np.cumsum(cur.cells) / cur.count
+    left = np.append(0.0, after[:-1])
     ends = min(ref.min, cur.min, grid.edges[0]), max(ref.max, cur.max, grid.edges[-1])
     width = np.diff(np.concatenate([[ends[0]], grid.edges, [ends[1]]]))
     width[(p == 0) & (q == 0) & (left == 0)] = 0.0
-    straight = _area(left, right)
-    most = np.maximum(np.abs(left + p), np.abs(left - q))
-    least = np.maximum(np.maximum(left - q, -(left + p)), 0.0)
-    # No transport costs less than the means are apart.
-    apart = abs(ref.deviation - cur.deviation)
-    floor = max(float(width @ least), apart)
-    value = max(float(width @ straight), apart)
-    bound = max(float(width @ most) - value, value - floor, 0.0)
-    return value, bound + _ROUNDING * max(value, bound)
+    return width, left, p, q
 
 
 def _area(left: Floats, right: Floats) -> Floats:
