@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitoring_sdk.errors import SourceError, explain
 from monitoring_sdk.label_keys import TEXT, IdKeys
-from monitoring_sdk.metrics.labelled import as_array
+from monitoring_sdk.metrics.columns import as_array
 
 # Beyond this many distinct orphan ids only their rows are counted, or memory would grow.
 ORPHAN_IDS = 1_000_000

@@ -148,11 +148,7 @@ class Cadence:
 
     def _midnight(self, day: date) -> datetime:
         """Return the first moment of a local day (a gap at midnight moves it on)."""
-        zone = ZoneInfo(self.timezone)
-        at = datetime.combine(day, time(), zone).astimezone(UTC)
-        if at.astimezone(zone).date() < day:
-            at = datetime.combine(day, time(), zone).replace(fold=1).astimezone(UTC)
-        return at
+        return datetime.combine(day, time(), ZoneInfo(self.timezone)).astimezone(UTC)
 
     def floor(self, at: datetime) -> datetime:
         """Return the newest bound that is not after `at`."""

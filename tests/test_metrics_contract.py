@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from monitoring_sdk.errors import ConfigError, SourceError
-from monitoring_sdk.metrics.labelled import Labelled, concatenate, is_positive, labelled
+from monitoring_sdk.metrics.columns import is_positive
+from monitoring_sdk.metrics.labelled import Labelled, concatenate, labelled
 from monitoring_sdk.metrics.table import DEFAULTS, METRICS, Metric, metric
 
 every_metric = pytest.mark.parametrize("row", METRICS.values(), ids=METRICS.keys())
@@ -121,6 +122,23 @@ def test_an_infinite_score_never_gives_nan(row: Metric) -> None:
     assert (value.value is None) == ("score" in row.needs)
 
 
+@every_metric
+@pytest.mark.parametrize(
+    ("label", "said", "positive"),
+    [([1, 0, 2, 0], [1, 0, 0, 1], 1), ([1, 0, 1, 0], [1, 0, 1, 0], "yes")],
+    ids=["a third class", "a positive class that never occurs"],
+)
+def test_more_than_two_classes_are_undefined_and_named(
+    row: Metric, label: list[int], said: list[int], positive: object
+) -> None:
+    rows = labelled(label, prediction=said, score=[0.9, 0.1, 0.8, 0.2], positive=positive)
+    value = row.compute(concatenate([some_rows(), rows]))
+    assert value.value is None
+    assert (value.reason or "").startswith(
+        f"not two classes: beside the positive class {positive!r}"
+    )
+
+
 def test_the_table_is_keyed_by_name_and_has_the_defaults() -> None:
     assert all(name == row.name for name, row in METRICS.items())
     assert set(DEFAULTS["binary"]) <= set(METRICS)
@@ -167,6 +185,7 @@ def test_the_positive_class_may_be_text_or_zero() -> None:
     assert is_positive([1, 0], "yes")[0].tolist() == [False, False]
     assert is_positive([2**53, 2**53 + 1], str(2**53 + 1))[0].tolist() == [False, True]
     assert is_positive([0.5, 1.5], 1.5)[0].tolist() == [False, True]
+    assert is_positive(["nan", "NaN"], "nan")[0].tolist() == [False, False]
     assert is_positive([None, None], 1)[1].tolist() == [True, True]
 
 

@@ -46,6 +46,8 @@ def from_confusion(formula: Callable[[Confusion], Value]) -> Callable[[Labelled]
     def compute(rows: Labelled) -> Value:
         if rows.y_pred is None:
             return Value.undefined("needs a prediction column, and there is none", n=0)
+        if rows.fault is not None:
+            return Value.undefined(rows.fault, n=rows.n)
         counts = rows.confusion
         if counts.n == 0:
             return Value.undefined(

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitoring_sdk.errors import ConfigError, explain
-from monitoring_sdk.metrics.labelled import as_array, as_scores
+from monitoring_sdk.metrics.columns import as_array, as_scores
 from monitoring_sdk.value import Value
 
 _NO_ERROR = frozenset({"", "0", "false"})

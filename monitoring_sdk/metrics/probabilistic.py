@@ -29,6 +29,8 @@ def _on_scores(*, probability: bool) -> Callable[[Formula], Formula]:
         def compute(rows: Labelled) -> Value:
             if rows.score is None:
                 return Value.undefined("needs a score column, and there is none", n=0)
+            if rows.fault is not None:
+                return Value.undefined(rows.fault, n=rows.n)
             score = rows.scored[1]
             n = len(score)
             if n == 0:
