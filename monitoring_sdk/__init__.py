@@ -1,0 +1,5 @@
+"""Watch deployed machine-learning models."""
+
+from monitoring_sdk.monitor import ModelMonitor
+
+__all__ = ["ModelMonitor"]

@@ -40,15 +40,19 @@ def check_quality(handle: Handle) -> Quality:
         rows=handle.rows,
         window=handle.window,
     )
-    declared = validate(found.whole.__getitem__, config.quality, handle.window)
     suite = tuple(Expectation(**e) for e in baseline_of(handle).suite)
-    usable = tuple(e for e in suite if e.column in found.sample)
-    generated = validate(
-        found.sample.__getitem__, usable, handle.window, generated=True, rows=handle.rows
+    expected = validate(
+        lambda name: found.whole[name] if name in found.whole else found.sample[name],
+        config.quality,
+        handle.window,
+        generated=[e for e in suite if e.column in found.sample],
+        rows=handle.rows,
+        columns=[name for name, _ in handle.fields],
     )
+    declared = expected[: len(config.quality)]
     failed = [c for c in declared if c.severity == "critical" and c.status in ("alert", "error")]
     blocked = None
     if failed:
         first = failed[0]
         blocked = f"quality failed: {first.name}" + (f" on {first.column}" if first.column else "")
-    return Quality((*checks, *declared, *generated), blocked)
+    return Quality((*checks, *expected), blocked)
