@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -102,9 +103,9 @@ def _moment(value: str | None, config: Any) -> Any:
 @_common
 def check(file: Path, as_json: bool) -> None:
     """Validate FILE, reach its sources, and try its expectations on the baseline's rows."""
-    from monitoring_sdk import checking
+    from monitoring_sdk.stages.checking import check_monitor
 
-    found = checking.check_monitor(file)
+    found = check_monitor(file)
     _emit(found.to_dict(), as_json, found.text())
     if found.problems:
         sys.exit(2 if found.wrong_file else 1)
@@ -196,14 +197,15 @@ def _call_flow(name: str, **parameters: Any) -> Any:
         if (folder / "flows" / "run_local.py").is_file() and str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     try:
-        from flows.run_local import call_flow
+        # By name, so that the library depends on no flow: they are there in a checkout alone.
+        local = importlib.import_module("flows.run_local")
     except ModuleNotFoundError as error:
         if error.name not in ("flows", "flows.run_local"):
             raise
         raise ConfigError(
             "the flows are not here: run this command in a checkout of the project"
         ) from None
-    return call_flow(name, **parameters)
+    return local.call_flow(name, **parameters)
 
 
 @main.command()

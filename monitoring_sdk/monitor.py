@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from monitoring_sdk import inference_log
-from monitoring_sdk.adapters import baselines
+from monitoring_sdk.adapters import baselines, inference_log
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.drift.methods import drift
 from monitoring_sdk.errors import BaselineError, ConfigError, MonitoringError, explain
@@ -350,7 +349,7 @@ class ModelMonitor:
             except ModuleNotFoundError:
                 sys.stderr.write("Slack is set up, but slack-sdk is not installed\n")
             else:
-                return post_text(self.model, text, datetime.now(UTC))
+                return post_text(f"{self.model}: {text}", _channel(self.model), datetime.now(UTC))
         sys.stderr.write(f"ALERT {self.model}: {text}\n")
         return f"stderr and {record}"
 
@@ -361,6 +360,16 @@ _HISTORY = ("key", "window_start", "window_end", "value", "threshold", "exceeded
 def _history_row(check: Check) -> dict[str, Any]:
     window = {"window_start": check.window.start, "window_end": check.window.end}
     return {n: window[n] if n in window else getattr(check, n) for n in _HISTORY}
+
+
+def _channel(model: str) -> str | None:
+    """Return the Slack channel that the model's monitor file names, where there is one."""
+    from monitoring_sdk.stages.handle import find_config
+
+    try:
+        return find_config(model)[0].alerts.slack.channel
+    except ConfigError:
+        return None
 
 
 def _log_folder(model: str, log: str | Path | None) -> Path | None:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -199,7 +200,7 @@ def _reference(
 def _pieces(span: Window, windows: Sequence[Window]) -> list[Window]:
     """Cut the span at the bounds of its windows."""
     bounds = sorted({span.start, span.end, *(w.start for w in windows), *(w.end for w in windows)})
-    return [Window(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [Window(a, b) for a, b in pairwise(bounds)]
 
 
 def _performance(
