@@ -11,6 +11,8 @@ from examples.flights import data, exploring, serving, training
 
 TRAINING_END = date(2013, 4, 1)
 SERVING_END = date(2014, 1, 1)
+# Where monitors/flights.yaml looks.
+FOLDER = Path("data/flights")
 
 
 @click.group()
@@ -22,7 +24,7 @@ def main() -> None:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("data/flights"),
+    default=FOLDER,
     show_default=True,
     help="Folder for predictions, labels and the model.",
 )

@@ -145,7 +145,7 @@ def _timetable(known: pd.DataFrame, timestamp: pd.Series, zones: dict[str, str])
             "distance": known["distance"].astype("int32"),
             "scheduled_hour": (known["sched_dep_time"] // 100).astype("int32"),
             "scheduled_minutes": (arrival - timestamp).dt.total_seconds() / 60,
-            "day_of_week": _day(known).dt.dayofweek.astype("int32"),
+            "day_of_week": _day(known).dt.day_of_week.astype("int32"),
             "hourly_departures": hour.groupby([known["origin"], hour])
             .transform("size")
             .astype("int32"),
