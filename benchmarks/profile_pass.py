@@ -139,7 +139,7 @@ def report(folder: Path, batch_rows: int, repeat: int, threads: bool) -> None:
         for kind in kinds:
             command = [sys.executable, __file__, "--one", kind, str(folder)]
             command += ["--batch-rows", str(batch_rows), *(["--threads"] if threads else [])]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             seen[kind].append(json.loads(done.stdout))
     bare = min(x["cpu"] for x in seen["decode"])
     print(f"batches of {batch_rows}, threads {'on' if threads else 'off'}")
