@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -12,11 +13,10 @@ from monitoring_sdk.render.numbers import moment, number, pair, short, unit_of
 from monitoring_sdk.render.strip import strip_chart
 from monitoring_sdk.render.tidy import checks_of, ranked
 from monitoring_sdk.render.vega import Span, svg
-from monitoring_sdk.render.words import key_words
+from monitoring_sdk.render.words import FAMILY_ORDER, key_words
 
 STRIP_ROWS = 36
 PERFORMANCE, DRIFT, QUALITY, OPERATIONS = 6, 6, 2, 2
-FAMILY_ORDER = ("performance", "estimate", "prediction", "drift", "quality", "operations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +48,35 @@ def choose(frame: pd.DataFrame, order: Sequence[str] = ()) -> Chosen:
     order : sequence of str
         Keys in the order of the monitor file, for the performance charts.
     """
-    recent = ranked(frame)
-    recent = recent[recent["values"] > 0]
-    ever = ranked(frame, recent=max(1, frame["window_end"].nunique()))
-    ever = ever[ever["values"] > 0]
+    recent = _with_values(ranked(frame))
+    ever = _with_values(ranked(frame, recent=max(1, frame["window_end"].nunique())))
     place = {key: i for i, key in enumerate(order)}
-    performance = recent[recent["family"].isin(["performance", "estimate"])]["key"].tolist()
+    performance = [r["key"] for r in recent if r["family"] in ("performance", "estimate")]
     performance.sort(key=lambda k: place.get(k, len(place)))
-    both = pd.concat([recent.head(60), ever, recent])
-    drift = both[both["family"].isin(["drift", "prediction"])]
-    # One chart a column: several methods on one column tell the same story.
-    first = drift.drop_duplicates("key").drop_duplicates(["family", "column"])
-    recent_part = first[first["key"].isin(recent.head(60)["key"])].head(DRIFT - 2)
-    rest = ever[ever["key"].isin(drift["key"])].drop_duplicates(["family", "column"])
-    taken = list(zip(recent_part["family"], recent_part["column"], strict=True))
-    rest = rest[[(f, c) not in taken for f, c in zip(rest["family"], rest["column"], strict=True)]]
-    drifting = [*recent_part["key"], *rest["key"]][:DRIFT]
-    quality = ever[(ever["family"] == "quality") & (ever["alerts"] > 0)]["key"].tolist()
-    operations = recent[(recent["family"] == "operations") & (recent["name"] != "rows")]["key"]
+    newest = _one_a_column(recent)[: DRIFT - 2]
+    # What drifted long ago explains the incidents of the page, after what drifts now.
+    older = _one_a_column([*newest, *ever, *recent])[len(newest) :]
+    quality = [r["key"] for r in ever if r["family"] == "quality" and r["alerts"] > 0]
+    operations = [r["key"] for r in recent if r["family"] == "operations" and r["name"] != "rows"]
     return Chosen(
         tuple(performance[:PERFORMANCE]),
-        tuple(drifting),
+        tuple(r["key"] for r in [*newest, *older][:DRIFT]),
         tuple(quality[:QUALITY]),
-        tuple(operations.tolist()[:OPERATIONS]),
+        tuple(operations[:OPERATIONS]),
     )
+
+
+def _with_values(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    return [r for r in table.to_dict("records") if r["values"] > 0]
+
+
+def _one_a_column(ranks: Sequence[dict[Any, Any]]) -> list[dict[Any, Any]]:
+    """Keep the first drift check of each column: several methods on it tell the same story."""
+    first: dict[tuple[str, object], dict[Any, Any]] = {}
+    for rank in ranks:
+        if rank["family"] in ("drift", "prediction"):
+            first.setdefault((rank["family"], rank["column"]), rank)
+    return list(first.values())
 
 
 def check_figures(

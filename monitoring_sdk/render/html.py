@@ -4,136 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
-from monitoring_sdk.render.figures import (
-    FAMILY_ORDER,
-    Figure,
-    check_figures,
-    choose,
-    rows_figure,
-    strip_figure,
-)
-from monitoring_sdk.render.numbers import NOTHING, moment, number, pair, short, unit_of
+from monitoring_sdk.render.lines import badge, check_row, incident_row
+from monitoring_sdk.render.numbers import NOTHING, moment, number, short
 from monitoring_sdk.render.numbers import window_words as window_text
-from monitoring_sdk.render.strip import legend
-from monitoring_sdk.render.tidy import checks_of, incident_checks, incident_spans, tidy
+from monitoring_sdk.render.tidy import checks_of, incident_spans, tidy
 from monitoring_sdk.render.words import (
+    FAMILY_ORDER,
     STATUSES,
-    THRESHOLDS_FROM,
-    key_words,
-    label,
-    status_label,
-    subject,
     words,
     worst_first,
 )
 from monitoring_sdk.report import Check, Incident, Report, Trigger
 
 WINDOWS = 400
-MARKS: Mapping[str, str] = {"ok": "✓", "alert": "▲", "error": "✕", "no_data": "∅"}
-OTHER_MARK = "○"
-
-
-@dataclass(frozen=True, slots=True)
-class Badge:
-    """A status to show: its name, a mark for those who do not see the colour, what it means."""
-
-    status: str
-    text: str
-    mark: str
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class CheckRow:
-    """A line of the table of checks."""
-
-    family: str
-    where: str
-    what: str
-    value: str
-    threshold: str
-    origin: str
-    n: str
-    badge: Badge
-    severity: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentRow:
-    """A line of the table of incidents."""
-
-    id: str
-    opened: str
-    closed: str
-    families: str
-    checks: tuple[str, ...]
-    more: int
-    retraining: tuple[str, ...]
-
-
-def badge(status: str) -> Badge:
-    """Return how a status is shown.
-
-    Examples
-    --------
-    >>> badge("no_data").text, badge("ok").mark
-    ('no data', '✓')
-    """
-    return Badge(
-        status, status_label(status), MARKS.get(status, OTHER_MARK), STATUSES.get(status, "")
-    )
-
-
-def check_row(check: Check) -> CheckRow:
-    """Return a check as a line of the table."""
-    value, threshold = pair(check.value, check.threshold, unit_of(check.name))
-    arrow = {"above": "≤ ", "below": "≥ "}.get(check.direction or "", "")
-    return CheckRow(
-        family=check.family,
-        where=subject(check) or NOTHING,
-        what=label(check.name),
-        value=value,
-        threshold=threshold if check.threshold is None else arrow + threshold,
-        origin=THRESHOLDS_FROM.get(check.threshold_from or "", NOTHING),
-        n=NOTHING if check.n is None else f"{check.n:,}",
-        badge=badge(check.status),
-        severity=check.severity,
-        reason=short(check.reason, 300) if check.reason else "",
-    )
-
-
-def incident_row(
-    incident: Incident, frame: pd.DataFrame, triggers: Sequence[Trigger], timezone: str
-) -> IncidentRow:
-    """Return an incident as a line: its checks with the values they had, and what followed."""
-    found = incident_checks(frame, incident)
-    said = [words(c) for c in found] or [key_words(k) for k in incident.checks[:3]]
-    lines = []
-    for trigger in triggers:
-        if trigger.incident == incident.id:
-            at = moment(trigger.window_end, timezone)
-            outcome = short(trigger.outcome, 300) if trigger.outcome else "outcome not known yet"
-            lines += [
-                f"{short(trigger.state)} for the window ending {at}: {outcome}",
-                f"because {short(trigger.reason, 300)}",
-            ]
-    return IncidentRow(
-        id=short(incident.id, 40),
-        opened=moment(incident.opened, timezone),
-        closed="open" if incident.closed is None else moment(incident.closed, timezone),
-        families=", ".join(incident.families) or NOTHING,
-        checks=tuple(said),
-        more=max(0, len(incident.checks) - len(said)),
-        retraining=tuple(lines),
-    )
 
 
 def safe_url(url: str | None) -> str | None:
@@ -197,20 +86,23 @@ def _sections(
     order: Sequence[str],
     timezone: str,
 ) -> dict[str, Any]:
+    from monitoring_sdk.render import figures
+    from monitoring_sdk.render.strip import legend
+
     spans = incident_spans(incidents, frame)
     ends = frame if not frame.empty else rows
-    sections: dict[str, Any] = {"strip": None, "rows_figure": None}
+    sections: dict[str, Any] = {"strip": None, "rows_figure": None, "legend": legend()}
     names = ("performance", "drift", "quality", "operations")
     if ends.empty:
         return sections | {f"{name}_figures": [] for name in names}
     span = (ends["window_start"].min(), ends["window_end"].max())
     if not rows.empty:
-        sections["rows_figure"] = rows_figure(rows, spans, span)
-    sections["strip"] = strip_figure(frame, spans, span)
-    chosen = choose(frame, order)
+        sections["rows_figure"] = figures.rows_figure(rows, spans, span)
+    sections["strip"] = figures.strip_figure(frame, spans, span)
+    chosen = figures.choose(frame, order)
     for name in names:
-        figures: list[Figure] = check_figures(frame, getattr(chosen, name), spans, span, timezone)
-        sections[f"{name}_figures"] = figures
+        keys = getattr(chosen, name)
+        sections[f"{name}_figures"] = figures.check_figures(frame, keys, spans, span, timezone)
     return sections
 
 
@@ -296,7 +188,6 @@ def html_report(
         "findings": [words(c) for c in checks if c.family == "quality" and c.status != "ok"],
         "quality_checks": sum(c.family == "quality" for c in checks),
         "checks": [check_row(c) for c in sorted(checks, key=_by_family)],
-        "legend": legend(),
         "statuses": [badge(s) for s in STATUSES],
         "shown": int(frame["window_end"].nunique()),
     }

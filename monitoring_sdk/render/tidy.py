@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from monitoring_sdk.render.words import excess, side
+from monitoring_sdk.render.excess import excess, side
 from monitoring_sdk.report import FAMILIES, Check, Incident
 from monitoring_sdk.window import Window
 
@@ -49,7 +49,7 @@ def tidy(history: pd.DataFrame | None, windows: int | None = None) -> pd.DataFra
     -------
     DataFrame
         Sorted by key and time, with `direction` (the side on which the limit lies), `ratio`
-        (value on the way to its limit, see `words.excess`; NaN where there is none) and `judged`.
+        (value on the way to its limit, see `excess`; NaN where there is none) and `judged`.
         Numbers that are not finite are NaN. Empty for an empty history.
 
     Examples

@@ -103,6 +103,9 @@ def svg(drawing: Drawing, title: str, description: str = "") -> str:
     It carries a title and a description for screen readers, and ids of its own.
     """
     text: str = vl_convert.vegalite_to_svg(drawing.to_dict(), vl_version=_vl_version())
+    # Vega numbers its clips across the process: count afresh, so that a chart is always the same.
+    clips: dict[str, str] = {}
+    text = re.sub(r"\bclip\d+\b", lambda m: clips.setdefault(m[0], f"clip{len(clips)}"), text)
     tag = "c" + hashlib.sha256((title + text).encode()).hexdigest()[:10]
     text = re.sub(r'\bid="', f'id="{tag}-', text)
     text = text.replace("url(#", f"url(#{tag}-").replace('xlink:href="#', f'xlink:href="#{tag}-')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from monitoring_sdk.render.excess import excess, side
 from monitoring_sdk.render.numbers import (
     COUNTS,
     duration,
@@ -66,8 +67,8 @@ THRESHOLDS_FROM: Mapping[str, str] = {
     "provisional": "provisional (short baseline)",
     "contract": "hard contract",
 }
+FAMILY_ORDER = ("performance", "estimate", "prediction", "drift", "quality", "operations")
 JUDGED = frozenset({"ok", "alert"})
-RATIO_MAX = 10.0
 
 
 def label(name: str) -> str:
@@ -87,51 +88,6 @@ def label(name: str) -> str:
 def status_label(status: str) -> str:
     """Write a status for people: `no_data` is `no data`."""
     return status.replace("_", " ")
-
-
-def side(value: float | None, threshold: float | None, exceeded: bool) -> str:
-    """Say on which side of a value its limit lies, from the verdict alone.
-
-    Examples
-    --------
-    >>> side(0.71, 0.78, True), side(0.8, 0.78, False), side(0.3, 0.2, True)
-    ('below', 'below', 'above')
-    """
-    if value is None or threshold is None or value == threshold:
-        return "above"
-    return "below" if (value > threshold) != exceeded else "above"
-
-
-def excess(value: float | None, threshold: float | None, direction: str) -> float | None:
-    """Say how far a value is along the way to its limit: 1 at the limit, capped at 10.
-
-    A measure whose best value is 1 and whose limit lies below is compared by what is missing to
-    1: accuracy 0.71 against 0.78 is 0.29 / 0.22.
-
-    Returns
-    -------
-    float or None
-        In [0, 10]; None where there is no value or no limit.
-
-    Examples
-    --------
-    >>> round(excess(0.71, 0.78, "below"), 2), excess(3, 2, "above"), excess(None, 1, "above")
-    (1.32, 1.5, None)
-    """
-    if value is None or threshold is None:
-        return None
-    if not (math.isfinite(value) and math.isfinite(threshold)):
-        return None
-    if direction == "below" and -1 <= threshold < 1 and value <= 1:
-        part, whole = 1 - value, 1 - threshold
-    elif direction == "below":
-        part, whole = threshold, value
-    else:
-        part, whole = value, threshold
-    if whole > 0:
-        return min(max(part / whole, 0.0), RATIO_MAX)
-    beyond = value < threshold if direction == "below" else value > threshold
-    return RATIO_MAX if beyond else 0.0
 
 
 def check_excess(check: Check) -> float | None:
@@ -193,6 +149,8 @@ def words(check: Check) -> str:
     """
     where = subject(check)
     before = f"{where}: " if where else ""
+    if check.name.startswith("expect_") and check.status in JUDGED:
+        return before + _expectation(check)
     if check.value is None or not math.isfinite(check.value):
         return f"{before}{label(check.name)}: {_why(check)}"
     found, limit = pair(check.value, check.threshold, unit_of(check.name))
@@ -212,6 +170,14 @@ def words(check: Check) -> str:
     if check.status not in JUDGED:
         text += f"; {_why(check)}"
     return before + text
+
+
+def _expectation(check: Check) -> str:
+    """Say what came of an expectation: its reason names the limits, which a number would not."""
+    met = check.status == "ok"
+    if check.reason and not met:
+        return short(check.reason, 300)
+    return f"{label(check.name)}: {'met' if met else 'not met'}"
 
 
 def _why(check: Check) -> str:
