@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 import numpy as np
+import pandas as pd
 import pytest
 from render_cases import NASTY, alert, check, day, history, incident, season
 
@@ -130,3 +131,15 @@ def test_incident_checks_are_those_of_the_opening_not_of_the_end():
 def test_an_incident_is_shaded_from_the_start_of_its_deciding_window(frame):
     spans = incident_spans([incident(opened=day(20).end)], frame)
     assert spans == [(day(20).start, day(39).end)]
+
+
+def test_a_history_with_nullable_columns_reads_the_same():
+    checks = [check(column="a"), check(column="b", status="error"), alert(column="c")]
+    plain = history(checks)
+    kinds = {"key": "str", "status": "str", "exceeded": "boolean", "value": "Float64"}
+    nullable = plain.astype(kinds | {"threshold": "Float64", "n": "Int64"})
+    nullable = nullable.drop(columns=["family", "name", "column"])
+    assert tidy(nullable)["value"].isna().tolist() == [False, True, False]
+    assert tidy(nullable)["exceeded"].tolist() == [False, False, True]
+    names = ["key", "family", "name", "column", "ratio", "direction", "n"]
+    pd.testing.assert_frame_equal(tidy(nullable)[names], tidy(plain)[names], check_dtype=False)

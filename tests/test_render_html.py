@@ -181,6 +181,14 @@ def test_a_page_depends_on_nothing_but_its_inputs():
     assert page_of() == page_of()
 
 
+def test_an_incident_of_an_expectation_says_its_reason():
+    name, why = "expect_column_values_to_be_between", "1 of 2 values fall outside [0, inf)"
+    found = alert(family="quality", name=name, column="x", threshold=None, reason=why)
+    page = page_of([report([found])], [incident([found])])
+    incidents = page[page.index(">Incidents<") : page.index(">Timeline<")]
+    assert f"x: {why}" in incidents
+
+
 @pytest.mark.browser
 def test_a_browser_shows_the_page_without_complaint(page, tmp_path):
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)

@@ -175,6 +175,7 @@ def html_report(
     newest_first = sorted(incidents, key=lambda i: i.opened, reverse=True)
     rows = _rows(reports, frame, windows)
     context = _sections(frame, rows, incidents, [c.key for c in checks], timezone)
+    known = {(c.key, c.window): c for r in reports for c in r.checks}
     context |= {
         "model": short(model, 100),
         "owner": owner,
@@ -184,7 +185,7 @@ def html_report(
         "glance": _glance(report, checks, newest_first, timezone),
         "judged": judged,
         "performance": performance,
-        "incidents": [incident_row(i, frame, triggers, timezone) for i in newest_first],
+        "incidents": [incident_row(i, frame, triggers, timezone, known) for i in newest_first],
         "findings": [words(c) for c in checks if c.family == "quality" and c.status != "ok"],
         "quality_checks": sum(c.family == "quality" for c in checks),
         "checks": [check_row(c) for c in sorted(checks, key=_by_family)],

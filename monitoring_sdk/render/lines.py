@@ -19,6 +19,7 @@ from monitoring_sdk.render.words import (
     words,
 )
 from monitoring_sdk.report import Check, Incident, Trigger
+from monitoring_sdk.window import Window
 
 MARKS: Mapping[str, str] = {"ok": "✓", "alert": "▲", "error": "✕", "no_data": "∅"}
 OTHER_MARK = "○"
@@ -95,11 +96,20 @@ def check_row(check: Check) -> CheckRow:
 
 
 def incident_row(
-    incident: Incident, frame: pd.DataFrame, triggers: Sequence[Trigger], timezone: str
+    incident: Incident,
+    frame: pd.DataFrame,
+    triggers: Sequence[Trigger],
+    timezone: str,
+    known: Mapping[tuple[str, Window], Check],
 ) -> IncidentRow:
-    """Return an incident as a line: its checks with the values they had, and what followed."""
+    """Return an incident as a line: its checks with the values they had, and what followed.
+
+    `known` has the checks of the reports, which say their reasons; a history does not.
+    """
     found = incident_checks(frame, incident)
-    said = [words(c) for c in found] or [key_words(k) for k in incident.checks[:3]]
+    said = [words(known.get((c.key, c.window), c)) for c in found] or [
+        key_words(k) for k in incident.checks[:3]
+    ]
     lines = []
     for trigger in triggers:
         if trigger.incident == incident.id:
