@@ -43,6 +43,7 @@ def monitor(
     recompute: bool = False,
     dry_run: bool = False,
     as_of: datetime | None = None,
+    page: bool = True,
 ) -> dict[str, Any]:
     """Look at one window of a model: quality, metrics, drift; then alert or ask for retraining.
 
@@ -56,19 +57,22 @@ def monitor(
         recompute: Judge the window again even if the same rows were judged before.
         dry_run: Judge the window by itself; keep nothing and send nothing.
         as_of: Labels known by this time are seen; by default those known when the window was due.
+        page: Whether to write the model's HTML page anew, which takes longer than all the rest;
+            where many windows are looked at in a row, the last one will do.
 
     Returns:
         The report, as JSON.
     """
     config, _ = stages.find_config(model)
     window, at = window_of(config, window_end, as_of)
+    if dry_run:
+        notify = page = False
     store = open_store(NOWHERE if dry_run else None)
     try:
-        report = _look(config, window, at, store, notify=notify and not dry_run, again=recompute)
-        if notify and not dry_run:
+        report = _look(config, window, at, store, notify=notify, again=recompute)
+        if notify:
             follow_up(config, report, store)
-        if not dry_run:
-            publish(config, whole(report), store)
+        publish(config, whole(report), store, page=page)
     finally:
         store.close()
     say(f"{config.model} {window_label(config, window)}: {report.status}")

@@ -127,6 +127,7 @@ def _start_passing_server() -> threading.Thread | None:
 
 def _quiet_console() -> None:
     """Keep Prefect's own lines off the console, for good; they still reach the server's log."""
+    import prefect.main  # noqa: F401 (it sets up the logging that is filtered here)
     from prefect.logging.handlers import PrefectConsoleHandler
 
     for handler in logging.getLogger().handlers:

@@ -24,6 +24,7 @@ STARTUP_SECONDS = 90.0
 STOP_SECONDS = 20.0
 HOME = Path(".monitoring/prefect")
 EXAMPLE = Path("data/flights")
+ROOT = Path(__file__).parent.parent
 
 
 def free_port() -> int:
@@ -69,7 +70,12 @@ def run_prefect(environment: Mapping[str, str], *arguments: str) -> str:
         When it failed; with what it printed.
     """
     done = subprocess.run(
-        prefect_command(*arguments), env=environment, capture_output=True, text=True, check=False
+        prefect_command(*arguments),
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         said = f"{done.stdout}\n{done.stderr}".strip()

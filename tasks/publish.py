@@ -45,15 +45,18 @@ def checks_table(report: Report) -> list[dict[str, Any]]:
 
 
 @hop
-def publish(config: MonitorConfig, report: Report, store: Store) -> Published:
-    """Write the page of the model's history, and the report and its checks as artifacts."""
-    published = stages.publish(config, store)
+def publish(
+    config: MonitorConfig, report: Report, store: Store, *, page: bool = True
+) -> Published | None:
+    """Write the report and its checks as artifacts, and the page of the model's history."""
     show(config, report)
-    name = f"{config.model}: history"
+    if not page:
+        return None
+    published = stages.publish(config, store)
     create_link_artifact(
         key=artifact_key(config.model, "page"),
         link=published.url or published.path.absolute().as_uri(),
-        link_text=name,
+        link_text=f"{config.model}: history",
         description=f"The page of {config.model}: its checks over time, and its incidents.",
     )
     return published

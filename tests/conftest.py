@@ -1,0 +1,64 @@
+"""One real Prefect server for the tests that need one: it takes ten seconds to start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+
+@dataclass(frozen=True)
+class PrefectServer:
+    """A running server: its environment for child processes, and a client of its API."""
+
+    environment: dict[str, str]
+    api: httpx.Client
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        """The address of its API."""
+        return self.environment["PREFECT_API_URL"]
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Ask the API, and return its JSON."""
+        answer = self.api.post(path, json=body)
+        answer.raise_for_status()
+        return answer.json()
+
+    def flow_runs(self, **filters: Any) -> list[dict[str, Any]]:
+        """Return flow runs that pass a filter."""
+        found: list[dict[str, Any]] = self.post("flow_runs/filter", {"flow_runs": filters})
+        return found
+
+    def task_names(self, flow_run: str) -> list[str]:
+        """Return the names of a flow run's task runs, in the order of their start."""
+        body = {
+            "task_runs": {"flow_run_id": {"any_": [flow_run]}},
+            "sort": "EXPECTED_START_TIME_ASC",
+        }
+        return [run["name"] for run in self.post("task_runs/filter", body)]
+
+    def artifacts(self, flow_run: str) -> dict[str, Any]:
+        """Return a flow run's artifacts by their keys."""
+        body = {"artifacts": {"flow_run_id": {"any_": [flow_run]}}}
+        return {a["key"]: a for a in self.post("artifacts/filter", body)}
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """Start a server on a free port of the loopback address, with a home of its own."""
+    from flows import ui
+
+    folder = tmp_path_factory.mktemp("prefect")
+    port = ui.free_port()
+    environment = ui.prefect_environment(folder / "home", port)
+    with (
+        ui.server(environment, port, folder / "server.log"),
+        httpx.Client(base_url=f"{environment['PREFECT_API_URL']}/", timeout=30) as api,
+    ):
+        yield PrefectServer(environment, api, folder)
