@@ -69,6 +69,15 @@ def test_a_value_at_its_limit_is_within_it():
     assert [r["c"] for r in drawing.rows["judged"]] == ["0.8 to the limit"]
 
 
+def test_a_limit_reaches_from_the_first_window_to_the_end_of_the_last():
+    rows = tidy(history([check(column="a", window=day(i), threshold=0.2 + i) for i in range(2)]))
+    drawn = check_chart(rows).rows
+    ends = [day(0).start, day(1).start, day(1).end]
+    assert [r["t"] for r in drawn["limits"]] == [t.isoformat() for t in ends]
+    assert [r["limit"] for r in drawn["limits"]] == [0.2, 1.2, 1.2]
+    assert [r["t"][11:13] for r in drawn["windows"]] == ["12", "12"]
+
+
 def test_names_of_a_strip_are_short_and_differ():
     keys = [f"drift/psi/{'a' * 100}{i}{'b' * 100}" for i in range(12)]
     names = row_names(keys)

@@ -88,13 +88,21 @@ def check_chart(
     )
     base = alt.Chart(named("windows")).encode(x=time_axis(span))
     line = base.mark_line(color=VALUE, strokeWidth=1.6, clip=True).encode(y=y)
-    limit = base.mark_line(
-        color=ink, opacity=0.75, strokeDash=[5, 3], strokeWidth=1.2, interpolate="step-after"
-    ).encode(y=alt.Y("limit:Q"))
+    limit = (
+        alt.Chart(named("limits"))
+        .mark_line(
+            color=ink, opacity=0.75, strokeDash=[5, 3], strokeWidth=1.2, interpolate="step-after"
+        )
+        .encode(x=time_axis(span), y=alt.Y("limit:Q"))
+    )
     layers = [_shades(span)] if incidents else []
     layers += [limit] if rows["threshold"].notna().any() else []
     layers += [line, *_marks(base, y, size[1])]
-    rows_of = {"windows": points, "incidents": _shade_rows(incidents)}
+    rows_of = {
+        "windows": points,
+        "limits": _limits(rows),
+        "incidents": _shade_rows(incidents),
+    }
     return Drawing(alt.layer(*layers), rows_of, size, title, ink)
 
 
@@ -102,19 +110,26 @@ def _points(rows: pd.DataFrame) -> list[dict[str, Any]]:
     known = rows["value"].notna()
     # A value between two windows without one would leave no trace as a line.
     alone = known & ~known.shift(1, fill_value=False) & ~known.shift(-1, fill_value=False)
+    middles = rows["window_start"] + (rows["window_end"] - rows["window_start"]) / 2
     dots = known if known.sum() <= DOTS_MAX else alone
     return [
         {
-            "t": iso(r.window_start),
+            "t": iso(middle),
             "v": finite(r.value),
-            "limit": finite(r.threshold),
             "alert": r.status == "alert",
             "critical": r.severity == "critical",
             "judged": bool(r.judged),
             "dot": bool(dot),
         }
-        for r, dot in zip(rows.itertuples(), dots, strict=True)
+        for r, dot, middle in zip(rows.itertuples(), dots, middles, strict=True)
     ]
+
+
+def _limits(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    # From the start of each window, and to the end of the last one.
+    ends = [*rows["window_start"], rows["window_end"].iloc[-1]]
+    values = [*rows["threshold"], rows["threshold"].iloc[-1]]
+    return [{"t": iso(t), "limit": finite(v)} for t, v in zip(ends, values, strict=True)]
 
 
 def _format(domain: Sequence[float], percent: bool) -> str:
@@ -129,7 +144,7 @@ def _format(domain: Sequence[float], percent: bool) -> str:
 
 def _marks(base: Any, y: alt.Y, height: int) -> list[Any]:
     dots = base.transform_filter("datum.dot").mark_point(
-        shape="circle", filled=True, color=VALUE, size=9, opacity=1
+        shape="circle", filled=True, color=VALUE, size=14, opacity=1
     )
     alerts = base.transform_filter("datum.alert && datum.critical && datum.v != null").mark_point(
         shape="diamond", filled=True, color=ALERT, size=60, opacity=1
