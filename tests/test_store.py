@@ -269,7 +269,7 @@ def test_a_message_that_is_known_is_not_queued_again(store):
 def test_one_open_incident_a_model_is_held_by_the_database(store):
     decide(store, 0, (check(0),))
     second = Incident("another", MODEL, day(1).end)
-    with pytest.raises(StoreError, match="(?i)unique"):
+    with pytest.raises(StoreError, match=r"(?i)unique"):
         save(store, row(1, (check(1),)), incident=second)
     assert len(store.incidents()) == 1
 
@@ -307,7 +307,7 @@ def test_read_only_reads_and_writes_nothing(url, store, tmp_path):
     decide(store, 0, (check(0),))
     reader = open_store(url, read_only=True)
     assert len(reader.results(MODEL)) == 1
-    with pytest.raises(StoreError, match="read-?only"):
+    with pytest.raises(StoreError, match=r"read-?only"):
         decide(reader, 1, (check(1),))
     with pytest.raises(StoreError, match="there is no store yet"):
         open_store(f"sqlite:///{tmp_path}/none/store.db", read_only=True)

@@ -110,6 +110,8 @@ def claim(
     if skip:
         due = due.where(outbox.c.id.not_in(skip))
     due = due.order_by(outbox.c.next_attempt, outbox.c.seq).limit(limit)
+    # PostgreSQL: pass by what another is claiming at this moment. SQLite has one writer anyway.
+    due = due.with_for_update(skip_locked=True)
     claimed = []
     for found in connection.execute(due).all():
         taken = connection.execute(
