@@ -52,7 +52,7 @@ def _told(debug: bool) -> Iterator[None]:
         click.echo(str(error), err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if debug:
+        if debug or (error.name or "").startswith(("monitoring_sdk", "flows", "tasks")):
             raise
         click.echo(
             f"{error}: install the extra it belongs to: pip install 'monitoring-sdk[pipeline]'",

@@ -24,6 +24,6 @@ def post_text(text: str, channel: str | None, now: datetime) -> str:
     message = Message(str(uuid.uuid4()), "slack", "", "", "direct", payload)
     row = OutboxRow(message, "pending", now, now, 0, None, None, 0)
     outcome = sender.send(Claimed(row, "direct", ambiguous=False))
-    if outcome.state != "sent":
+    if outcome.kind != "sent":
         raise DeliveryError(f"Slack did not take the alert: {outcome.detail}")
     return f"slack {channel}" if channel else "slack"

@@ -91,8 +91,9 @@ def build_baseline(
     if valid_from is None and known:
         valid_from = span.end
     sample = _sample(source, span, layout, at)
-    per_window = max(1, profile.rows // max(1, len(windows)))
-    suite = generate(sample, layout.kinds, per_window)
+    reference = collect_reference(measured)
+    sizes = reference["operations/rows"].n if windows else (profile.rows,)
+    suite = generate(sample, layout.kinds, sizes)
     notes = () if windows else ("no complete reference window lies in the span",)
     baseline = Baseline(
         model=config.model,
@@ -104,7 +105,7 @@ def build_baseline(
         grid=grid,
         profile=profile,
         windows=windows,
-        reference=collect_reference(measured),
+        reference=reference,
         suite=tuple({"type": e.type, "severity": e.severity, **e.arguments} for e in suite),
         settings=config.settings_hash(),
         notes=notes,
@@ -191,7 +192,9 @@ def _reference(
     performance = _performance(config, windows, now)
     measured = []
     for window in windows:
-        distances = measure_columns(profiles[window], total, grid, layout, config.drift)
+        distances = measure_columns(
+            profiles[window], total, grid, layout, config.drift, config.thresholds
+        )
         measured.append([*distances, *operations[window], *performance.get(window, ())])
     progress("windows", len(pieces), len(pieces))
     return total, measured
@@ -209,7 +212,7 @@ def _performance(
     if config.source.labels is None:
         return {}
     return {
-        judged.window: measure_metrics(judged.rows, config.task, config.metrics)
+        judged.window: measure_metrics(judged.rows, config.task, config.metric_names)
         for judged in join_labels(config, windows, now)
         if judged.coverage
     }

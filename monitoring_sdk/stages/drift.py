@@ -22,7 +22,7 @@ def build_profile(handle: Handle, quality: Quality) -> Profile | None:
 def _unmeasured(handle: Handle, column: str, kind: str, status: str, reason: str) -> list[Check]:
     """Return the checks of a column that could not be measured, so that none goes missing."""
     checks = []
-    for name in methods_for(kind, handle.config.drift):
+    for name in methods_for(kind, handle.config.drift, handle.config.thresholds):
         family: Family = handle.layout.family(column)
         if METHODS[name].family == "quality":
             family = "quality"
@@ -48,7 +48,12 @@ def detect_drift(handle: Handle, quality: Quality, profile: Profile | None) -> t
         elif column in profile.problems:
             checks += _unmeasured(handle, column, kind, "error", profile.problems[column])
     measured = measure_columns(
-        profile, baseline.profile, baseline.grid, handle.layout, handle.config.drift
+        profile,
+        baseline.profile,
+        baseline.grid,
+        handle.layout,
+        handle.config.drift,
+        handle.config.thresholds,
     )
     return tuple(checks) + tuple(
         judge(

@@ -12,7 +12,6 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.evaluate import judge
 from monitoring_sdk.measure import measure_metrics, measure_operations
-from monitoring_sdk.metrics.table import DEFAULTS, METRICS
 from monitoring_sdk.report import Check, overall_status
 from monitoring_sdk.stages.handle import Handle, baseline_of, baselines_root, open_predictions
 from monitoring_sdk.stages.performance import GROUP_ROWS, Judged, join_labels
@@ -131,7 +130,7 @@ def result_of(config: MonitorConfig, judged: Judged, as_of: datetime) -> ResultR
             thresholds=config.thresholds,
             coverage=judged.coverage,
         )
-        for m in measure_metrics(judged.rows, config.task, config.metrics)
+        for m in measure_metrics(judged.rows, config.task, config.metric_names)
     ]
     status, reason = overall_status(checks)
     if judged.due.state == "given_up":
@@ -151,21 +150,13 @@ def result_of(config: MonitorConfig, judged: Judged, as_of: datetime) -> ResultR
     )
 
 
-def metric_names(config: MonitorConfig) -> tuple[str, ...]:
-    """Return the metrics that a model is judged by."""
-    has = {"prediction", "score"} if config.columns.score else {"prediction"}
-    if config.metrics is not None:
-        return config.metrics
-    return tuple(n for n in DEFAULTS[config.task] if METRICS[n].needs <= has)
-
-
 def pending_checks(
     config: MonitorConfig, window: Window, reason: str, coverage: float | None = None
 ) -> tuple[Check, ...]:
     """Return the performance checks of a window that is not judged yet, with the reason."""
     return tuple(
         Check("performance", name, window, "insufficient", coverage=coverage, reason=reason)
-        for name in metric_names(config)
+        for name in config.metric_names
     )
 
 

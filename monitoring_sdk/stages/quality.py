@@ -30,15 +30,18 @@ def check_quality(handle: Handle) -> Quality:
         return Quality(())
     found, config = scan(handle), handle.config
     kinds = handle.layout.kinds
+    columns = config.columns
+    known = baseline_of(handle).layout.kinds
     checks = preflight(
         [name for name, _ in handle.fields],
         dict(handle.fields),
         kinds,
-        baseline_of(handle).layout.kinds,
-        ids={name: found.whole[name] for name in present(handle, config.columns.id)},
-        problems=found.profile.problems,
-        rows=handle.rows,
+        {name: kind for name, kind in known.items() if name in kinds},
         window=handle.window,
+        rows=handle.rows,
+        required=[c for c in (*columns.id, columns.latency_ms, columns.error) if c is not None],
+        ids={name: found.whole[name] for name in present(handle, columns.id)},
+        problems=found.profile.problems,
     )
     suite = tuple(Expectation(**e) for e in baseline_of(handle).suite)
     expected = validate(
