@@ -337,3 +337,17 @@ def test_a_password_is_never_shown():
     assert "hunter" not in str(caught.value)
     with pytest.raises(StoreError, match="allowed: sqlite, postgresql"):
         open_store("mysql://u:hunter2secret@h/db")
+
+
+def test_a_forked_process_opens_its_own_connection(store):
+    decide(store, 0, (check(0),))
+    with store._engine.connect() as connection:
+        parents = connection.connection.dbapi_connection
+        # As a child sees it: the connection is of a process with another id.
+        connection.connection.info["pid"] = -1
+    with store._engine.connect() as connection:
+        assert connection.connection.dbapi_connection is not parents
+    with store._engine.connect() as connection:
+        own = connection.connection.dbapi_connection
+    with store._engine.connect() as connection:
+        assert connection.connection.dbapi_connection is own

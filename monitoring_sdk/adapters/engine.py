@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.exc import (
+    ArgumentError,
+    DisconnectionError,
+    IntegrityError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from monitoring_sdk.adapters.schema import HEAD
 from monitoring_sdk.errors import StoreError
@@ -113,15 +119,31 @@ def _engine(url: sa.URL, read_only: bool) -> sa.Engine:
         "json_serializer": functools.partial(json.dumps, allow_nan=False),
     }
     if _is_sqlite(url):
-        # A connection a use: cheap for SQLite, and nothing is carried over a fork.
-        options["poolclass"] = StaticPool if _file(url) is None else NullPool
+        # Closing a file's last connection writes its log back, which costs as much as a commit:
+        # so connections are kept.
+        options["poolclass"] = StaticPool if _file(url) is None else QueuePool
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     else:
         options["pool_pre_ping"] = True
     engine = sa.create_engine(url, **options)
+    _leave_to_parent(engine)
     if _is_sqlite(url):
         _set_up_sqlite(engine, read_only)
     return engine.execution_options(postgresql_readonly=True) if read_only else engine
+
+
+def _leave_to_parent(engine: sa.Engine) -> None:
+    """See that a forked process does not use its parent's connections: that corrupts both."""
+
+    @sa.event.listens_for(engine, "connect")
+    def _mark(connection: Any, record: Any) -> None:
+        record.info["pid"] = os.getpid()
+
+    @sa.event.listens_for(engine, "checkout")
+    def _compare(connection: Any, record: Any, proxy: Any) -> None:
+        if record.info["pid"] != os.getpid():
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise DisconnectionError("a connection of the parent process")
 
 
 def _set_up_sqlite(engine: sa.Engine, read_only: bool) -> None:

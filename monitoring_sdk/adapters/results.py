@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zlib
 from collections.abc import Collection, Iterable, Sequence
@@ -27,6 +28,7 @@ _OF_CHECK = (
     ("severity", "str"),
     ("n", "Int64"),
 )
+_FIELDS = frozenset(f.name for f in dataclasses.fields(Check))
 
 
 def pack_json(value: Any) -> bytes:
@@ -60,12 +62,14 @@ def pack_checks(checks: Sequence[Check], window: Window) -> bytes:
 def unpack_checks(packed: bytes, window: Window) -> tuple[Check, ...]:
     """Read the checks back, in their order."""
     data = unpack_json(packed)
-    columns = data["columns"]
-    columns.setdefault("window", [window.to_dict()] * data["count"])
-    return tuple(
-        Check.from_dict({name: values[i] for name, values in columns.items()})
-        for i in range(data["count"])
-    )
+    columns = {k: v for k, v in data["columns"].items() if k in _FIELDS}
+    for name, read in (("window", Window.from_dict), ("interval", tuple)):
+        if name in columns:
+            columns[name] = [None if v is None else read(v) for v in columns[name]]
+    columns.setdefault("window", [window] * data["count"])
+    names = list(columns)
+    rows = zip(*columns.values(), strict=True)
+    return tuple(Check(**dict(zip(names, row, strict=True))) for row in rows)
 
 
 def values_of(row: ResultRow) -> dict[str, Any]:
