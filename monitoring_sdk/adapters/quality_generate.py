@@ -41,10 +41,10 @@ def generate(
     -------
     tuple of Expectation
         Numeric: 99 % of the values lie between the .001 and .999 quantiles, and the mean within
-        4 two-sample standard errors (more, where skewness asks for it). Categorical: 95 % of the values are among the levels with
-        at least 20 rows (no rarer level is named). Both: no more nulls than the reference's
-        share and 3 standard errors. In small windows, where one value is a large share, the
-        limits give way to what chance brings once in a million windows.
+        4 two-sample standard errors (more, where skewness asks for it). Categorical: 95 % of the
+        values are among the levels with at least 20 rows (no rarer level is named). Both: no more
+        nulls than the reference's share and 3 standard errors. In small windows, where one value
+        is a large share, the limits give way to what chance brings once in a million windows.
 
     Examples
     --------

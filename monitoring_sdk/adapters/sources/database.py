@@ -196,11 +196,14 @@ class DatabaseSource:
 
     def _url(self) -> URL:
         try:
-            return sa.make_url(self.url)
+            url = sa.make_url(self.url)
         except (SQLAlchemyError, ValueError):
             raise SourceError(
                 "source.url is no database URL: dialect://user:password@host/database"
             ) from None
+        # The driver that this project installs, not the older one that SQLAlchemy takes unasked.
+        plain = url.drivername in ("postgresql", "postgres")
+        return url.set(drivername="postgresql+psycopg") if plain else url
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:

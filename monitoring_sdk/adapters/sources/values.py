@@ -52,10 +52,16 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
         values = [v.astimezone(UTC) if isinstance(v, datetime) else v for v in values]
     if any(isinstance(v, Decimal) for v in values):
         values = [float(v) if isinstance(v, Decimal) else v for v in values]
+    if pa.types.is_integer(kind) and any(isinstance(v, float) for v in values):
+        # Arrow would cut the fractions off without a word.
+        kind = pa.float64()
     for target in (None if pa.types.is_null(kind) else kind, None, pa.float64()):
         try:
-            return pa.array(values, type=target)
+            found = pa.array(values, type=target)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             continue
+        if not (pa.types.is_nested(found.type) or isinstance(found.type, pa.BaseExtensionType)):
+            return found
+        break
     # UUIDs, JSON and mixtures: what is left can only be compared.
     return pa.array([None if v is None else str(v) for v in values], type=pa.string())

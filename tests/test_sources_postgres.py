@@ -1,0 +1,129 @@
+"""A real PostgreSQL on loopback, where its programs are installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from monitoring_sdk.adapters.sources.source import open_source, read_table
+from monitoring_sdk.config import SourceSpec, TimestampColumn
+from monitoring_sdk.errors import SourceError
+from monitoring_sdk.window import Window
+
+psycopg = pytest.importorskip("psycopg")
+
+DAY = Window(datetime(2013, 6, 3, tzinfo=UTC), datetime(2013, 6, 4, tzinfo=UTC))
+EDGES = [DAY.start - timedelta(seconds=1), DAY.start, DAY.end - timedelta(seconds=1), DAY.end]
+TABLE = """
+CREATE TABLE "Odd rows" (
+    aware timestamptz, naive timestamp, day date, seconds bigint, words text,
+    i int, amount numeric(9, 2), ok boolean, "Mixed Case" real, tag uuid, late int
+)
+"""
+
+
+def run(*command: str, user: str | None) -> None:
+    subprocess.run(command, check=True, capture_output=True, user=user, cwd="/", timeout=60)
+
+
+@pytest.fixture(scope="module")
+def url():
+    found = shutil.which("initdb"), shutil.which("pg_ctl")
+    if None in found:
+        pytest.skip("PostgreSQL is not installed")
+    initdb, control = map(str, found)
+    # PostgreSQL does not run as root.
+    user = "nobody" if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    if user:
+        shutil.chown(folder, user)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = str(folder / "data")
+    run(initdb, "-D", data, "-U", "me", "-A", "trust", "-N", user=user)
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    log = str(folder / "log")
+    run(control, "-D", data, "-l", log, "-o", options, "-w", "start", user=user)
+    try:
+        with psycopg.connect(f"postgresql://me@127.0.0.1:{port}/postgres") as connection:
+            connection.execute(TABLE)
+            for i, at in enumerate(EDGES):
+                local, late = at.replace(tzinfo=None), 7 if i == 2 else None
+                row = (at, local, at.date(), int(at.timestamp()), at.isoformat(" "), i, i / 4)
+                connection.execute(
+                    'INSERT INTO "Odd rows" VALUES '
+                    "(%s, %s, %s, %s, %s, %s, %s, true, 0.5, gen_random_uuid(), %s)",
+                    (*row, late),
+                )
+        yield f"postgresql://me:s3cret@127.0.0.1:{port}/postgres"
+    finally:
+        run(control, "-D", data, "-m", "immediate", "stop", user=user)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("column", ["aware", "naive", "day", "seconds", "words"])
+@pytest.mark.parametrize(
+    "place", [{"table": "Odd rows"}, {"table": "public.Odd rows"}, {"query": 'TABLE "Odd rows"'}]
+)
+def test_a_window_by_every_type_of_moment(url, place, column):
+    at = TimestampColumn(column=column, unit="s" if column == "seconds" else None)
+    source = open_source(SourceSpec(url=url, **place))
+    found = read_table(source, ["i"], window=DAY, timestamp=at).column("i").to_pylist()
+    assert found == [1, 2]
+    assert source.count(DAY, at) == 2
+    assert source.bounds(at)[1] == EDGES[3]
+    assert source.fingerprint(DAY, at) == source.fingerprint(DAY, at)
+
+
+def test_types_and_names_are_kept(url):
+    table = read_table(
+        open_source(SourceSpec(url=url, table="Odd rows")),
+        ["i", "amount", "ok", "Mixed Case", "late"],
+    )
+    assert table.schema == pa.schema(
+        {
+            "i": pa.int64(),
+            "amount": pa.float64(),
+            "ok": pa.bool_(),
+            "Mixed Case": pa.float64(),
+            "late": pa.int64(),
+        }
+    )
+    assert table.column("amount").to_pylist() == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_batches_come_from_the_servers_cursor_and_settle_into_one_table(url):
+    query = "SELECT i, late, tag, '10% :x' AS note FROM \"Odd rows\" ORDER BY i"
+    source = open_source(SourceSpec(url=url, query=query))
+    batches = list(source.scan(["i", "late", "note"], batch_rows=1))
+    assert [b.num_rows for b in batches] == [1, 1, 1, 1]
+    table = read_table(source, ["late", "note", "tag"])
+    assert table.column("late").to_pylist() == [None, None, 7, None]
+    assert set(table.column("note").to_pylist()) == {"10% :x"}
+    assert pa.types.is_string(table.schema.field("tag").type)
+
+
+def test_a_query_cannot_write_even_by_a_function(url):
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION wipe() RETURNS int LANGUAGE sql AS "
+            "'DELETE FROM \"Odd rows\"; SELECT 1'"
+        )
+    with pytest.raises(SourceError, match="read-only"):
+        list(open_source(SourceSpec(url=url, query="SELECT wipe() AS i")).scan(["i"]))
+    assert open_source(SourceSpec(url=url, table="Odd rows")).count(None, None) == 4
+
+
+def test_errors_name_the_place_and_no_password(url):
+    with pytest.raises(SourceError, match=r"no such table|does not exist") as caught:
+        open_source(SourceSpec(url=url, table="absent")).count(None, None)
+    assert "s3cret" not in str(caught.value)
