@@ -24,6 +24,7 @@ NAN, INF = math.nan, math.inf
         pa.array([1, 2, None], pa.int8()),
         pa.array([1, 2, None], pa.uint64()),
         pa.array([1, 2, None], pa.float32()),
+        pa.array(np.array([1, 2, 0], np.float16), mask=np.array([False, False, True])),
         pa.array([1, 2, None], pa.float64()),
         pa.array([Decimal("1.00"), Decimal("2.00"), None], pa.decimal128(5, 2)),
         pa.array(["1", "2.0", None], pa.string()),
@@ -76,7 +77,13 @@ def test_an_empty_reference_still_counts_later_values() -> None:
 
 @pytest.mark.parametrize(
     "array",
-    [pa.array(["1", "secret"]), pa.array([datetime(2024, 1, 1)]), pa.array([[1.0]])],
+    [
+        pa.array(["1", "secret"]),
+        pa.array(["1", "secret"]).dictionary_encode(),
+        pa.array([datetime(2024, 1, 1)]),
+        pa.array([[1.0]]),
+        pa.array([{"a": 1}]),
+    ],
     ids=lambda a: str(a.type),
 )
 def test_what_has_no_numbers_is_refused_without_showing_it(array) -> None:
@@ -107,6 +114,17 @@ def test_a_column_that_one_part_lacks_is_a_problem_of_the_whole() -> None:
         assert set(merged.columns) == {"x"}
         assert set(merged.problems) == {"y"}
         assert merged.rows == 2
+
+
+def test_text_that_is_no_utf8_is_a_problem_of_its_column_alone() -> None:
+    broken = pa.array([b"ok", b"\xff\xfe"]).view(pa.string())
+    with pytest.raises(SourceError, match="column 'c' is of type string"):
+        count_levels(broken, "c")
+    grid = Grid({"x": GRID, "c": fit_categorical({"ok": 30}, salt="s")})
+    batch = pa.record_batch({"x": [1.0, 2.0], "c": broken})
+    profile = profile_batches([batch], grid, missing_ok=True)
+    assert profile.columns["x"].count == 2
+    assert "cannot be read as levels" in profile.problems["c"]
 
 
 def test_a_builder_without_batches_gives_an_empty_profile() -> None:

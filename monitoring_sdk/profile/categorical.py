@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from monitoring_sdk.errors import SourceError
 from monitoring_sdk.profile.grid import CategoricalGrid
 from monitoring_sdk.profile.levels import canonical_level
 
@@ -89,8 +90,19 @@ def empty_categorical(grid: CategoricalGrid) -> CategoricalProfile:
     return CategoricalProfile(0, 0, np.zeros(len(grid.levels), dtype=np.int64), 0, 0)
 
 
-def count_levels(array: pa.Array) -> dict[str, int]:
+def count_levels(array: pa.Array, name: str = "") -> dict[str, int]:
     """Count the canonical levels of an Arrow array of any type; nulls and NaN are left out.
+
+    Parameters
+    ----------
+    array : pyarrow.Array
+    name : str
+        The column, for the message of an error.
+
+    Raises
+    ------
+    SourceError
+        When a value has no Python form, as text that is no UTF-8.
 
     Examples
     --------
@@ -99,17 +111,32 @@ def count_levels(array: pa.Array) -> dict[str, int]:
     """
     out: dict[str, int] = {}
     values, counts = _distinct(array)
-    for value, n in zip(_scalars(values), counts.tolist(), strict=True):
+    for value, n in zip(_scalars(values, name), counts.tolist(), strict=True):
         if value is not None and value == value:
             level = canonical_level(value)
             out[level] = out.get(level, 0) + n
     return out
 
 
-def profile_categorical(array: pa.Array, grid: CategoricalGrid) -> CategoricalProfile:
+def profile_categorical(
+    array: pa.Array, grid: CategoricalGrid, name: str = ""
+) -> CategoricalProfile:
     """Count one batch of a category column on its grid.
 
     Rows are counted in Arrow; Python sees each distinct level once.
+
+    Parameters
+    ----------
+    array : pyarrow.Array
+        Of any type.
+    grid : CategoricalGrid
+    name : str
+        The column, for the message of an error.
+
+    Raises
+    ------
+    SourceError
+        When a value has no Python form, as text that is no UTF-8.
 
     Examples
     --------
@@ -124,7 +151,7 @@ def profile_categorical(array: pa.Array, grid: CategoricalGrid) -> CategoricalPr
     other = unseen = 0
     if len(values) > _FEW and pa.types.is_string(values.type):
         values, counts = _take_kept(values, counts, grid, kept)
-    for value, n in zip(_scalars(values), counts.tolist(), strict=True):
+    for value, n in zip(_scalars(values, name), counts.tolist(), strict=True):
         if value is None or value != value:
             continue
         level = canonical_level(value)
@@ -149,10 +176,15 @@ def _take_kept(
     return values.filter(pa.array(~known)), counts[~known]
 
 
-def _scalars(values: pa.Array) -> list[Any]:
+def _scalars(values: pa.Array, name: str) -> list[Any]:
     if pa.types.is_float32(values.type) or pa.types.is_float16(values.type):
         return list(values.to_numpy(zero_copy_only=False))  # numpy knows their shortest text
-    return values.to_pylist()
+    try:
+        return values.to_pylist()
+    except (ValueError, OverflowError):  # no UTF-8, or a date that Python has not
+        raise SourceError(
+            f"column {name!r} is of type {values.type} and cannot be read as levels"
+        ) from None
 
 
 def _distinct(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
@@ -180,6 +212,7 @@ def _value_counts(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     try:
         table = array.value_counts()
     except pa.ArrowNotImplementedError:  # lists, structs: no hash in Arrow
-        texts = pa.array([None if v is None else str(v) for v in array.to_pylist()], pa.string())
+        rows = array.to_pylist()
+        texts = pa.array([None if v is None else str(v) for v in rows], pa.string())
         table = texts.value_counts()
     return table.field(0), table.field(1).to_numpy().astype(np.int64, copy=False)

@@ -172,7 +172,7 @@ def numeric_values(array: pa.Array, name: str) -> tuple[NDArray[Any], int]:
             if pa.types.is_boolean(kind):
                 array = array.cast(pa.uint8())
             array = array.cast(pa.float64(), safe=False)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except pa.ArrowException:
             raise SourceError(
                 f"column {name!r} is of type {kind} and cannot be read as numbers"
             ) from None

@@ -110,11 +110,11 @@ def profile_column(
     Raises
     ------
     SourceError
-        When a numeric column holds no numbers.
+        When a numeric column holds no numbers, or a category column no readable levels.
     """
     if isinstance(grid, NumericGrid):
         return profile_numeric(array, grid, name)
-    return profile_categorical(array, grid)
+    return profile_categorical(array, grid, name)
 
 
 class ProfileBuilder:
