@@ -338,3 +338,7 @@ def report(file: Path, out: Path | None, as_json: bool) -> None:
         "url": published.url,
     }
     _emit(document, as_json, str(published.path))
+
+
+if __name__ == "__main__":
+    main()
