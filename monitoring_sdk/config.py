@@ -5,27 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
 )
 
 from monitoring_sdk import config_problems
+from monitoring_sdk.config_problems import not_allowed, shown
 from monitoring_sdk.drift.methods import METHODS
 from monitoring_sdk.errors import ConfigError, explain
 from monitoring_sdk.metrics.operations import OPERATIONS
-from monitoring_sdk.metrics.table import METRICS
-from monitoring_sdk.window import Cadence, parse_duration, parse_time
+from monitoring_sdk.metrics.table import DEFAULTS, METRICS
+from monitoring_sdk.window import EVERY_ALLOWED, Cadence, parse_duration, parse_time
 from monitoring_sdk.yaml_file import interpolate, read_mapping
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -38,17 +41,51 @@ def _names(value: Any) -> Any:
 def _duration(value: Any) -> timedelta:
     try:
         return parse_duration(value)
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
+    except (ConfigError, OverflowError):
+        raise not_allowed("not a length of time", ["15min", "8h", "2d"]) from None
+
+
+def _every(value: str) -> str:
+    try:
+        Cadence(value)
+    except ConfigError:
+        raise not_allowed("not a window length", EVERY_ALLOWED) from None
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        Cadence("1d", value)
+    except ConfigError:
+        raise not_allowed("unknown time zone", ["UTC", "Europe/Berlin", "..."]) from None
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise not_allowed("must be one value")
+    return value
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Every = Annotated[str, AfterValidator(_every)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Scalar = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
 SeverityName = Literal["critical", "warning"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A limit that is NaN would never be passed.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: Any) -> Any:
+        """Take a key without a value (`alerts:`) as one that is not there."""
+        if not isinstance(value, dict):
+            return value
+        return {k: v for k, v in value.items() if v is not None or k not in cls.model_fields}
 
 
 class Partition(_Section):
@@ -110,7 +147,7 @@ class Columns(_Section):
     timestamp: TimestampColumn
     prediction: str
     score: str | None = None
-    positive: bool | int | float | str = 1
+    positive: Scalar = 1
     label: str | None = None
     label_timestamp: TimestampColumn | None = None
     latency_ms: str | None = None
@@ -123,18 +160,10 @@ class Columns(_Section):
 class WindowSettings(_Section):
     """How time is cut, and how long data may take to arrive."""
 
-    every: str = "1d"
-    timezone: str = "UTC"
+    every: Every = "1d"
+    timezone: Zone = "UTC"
     lag: Duration = timedelta()
     expect_within: Duration | None = None
-
-    @model_validator(mode="after")
-    def _cadence(self) -> WindowSettings:
-        try:
-            Cadence(self.every, self.timezone)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return self
 
 
 class LabelSettings(_Section):
@@ -161,7 +190,7 @@ class BaselineSettings(_Section):
 
     start: datetime
     end: datetime
-    every: str | None = None
+    every: Every | None = None
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -169,9 +198,9 @@ class BaselineSettings(_Section):
         # Naive moments stay naive here: their zone is known only to the whole file.
         try:
             parse_time(value)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except (ConfigError, OverflowError):
+            raise not_allowed("not a time", ["2013-06-04", "2013-06-04T04:00:00Z"]) from None
+        return value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
 
 
 class Expectation(BaseModel):
@@ -205,7 +234,19 @@ class Rule(_Section):
     def _some_limit(self) -> Rule:
         if self.min is None and self.max is None:
             raise ValueError("a rule needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min must not be above max")
         return self
+
+
+def _as_lists(value: Any) -> Any:
+    """A rule stands for a list of one."""
+    if not isinstance(value, dict):
+        return value
+    return {k: (v,) if isinstance(v, dict) else v for k, v in value.items()}
+
+
+Thresholds = Annotated[dict[str, tuple[Rule, ...]], BeforeValidator(_as_lists)]
 
 
 class Slack(_Section):
@@ -244,10 +285,34 @@ class Hook(_Section):
 class Retraining(_Section):
     """When a retraining is asked for, and of whom."""
 
-    when: tuple[Literal["performance", "drift"], ...] = ("performance",)
+    when: Annotated[tuple[Literal["performance", "drift"], ...], BeforeValidator(_names)] = (
+        "performance",
+    )
     cooldown: Duration = timedelta(days=7)
     hook: Hook | None = None
     approval: Literal[False] = False
+
+
+def _labels_lack(source: Sources | None, columns: Columns | None) -> list[str]:
+    if source is None or columns is None or source.labels is None:
+        return []
+    lacking = [n for n, v in (("id", columns.id), ("label", columns.label)) if not v]
+    return [f"source.labels needs columns.{' and columns.'.join(lacking)}"] if lacking else []
+
+
+def _span_fault(baseline: BaselineSettings | None, window: WindowSettings | None) -> list[str]:
+    if baseline is None or window is None:
+        return []
+    start, end = (parse_time(t, window.timezone) for t in (baseline.start, baseline.end))
+    return ["baseline.start must be before baseline.end"] if start >= end else []
+
+
+def _rules_without_column(thresholds: Mapping[str, Sequence[Rule]] | None) -> list[str]:
+    return [
+        f"thresholds.{name}.columns: {name} is not computed for each column"
+        for name, rules in (thresholds or {}).items()
+        if name not in METHODS and any(rule.columns for rule in rules)
+    ]
 
 
 class MonitorConfig(_Section):
@@ -270,7 +335,7 @@ class MonitorConfig(_Section):
     quality: tuple[Expectation, ...] = ()
     metrics: tuple[str, ...] | None = None
     drift: tuple[str, ...] | None = None
-    thresholds: dict[str, tuple[Rule, ...]] = Field(default_factory=dict)
+    thresholds: Thresholds = Field(default_factory=dict)
     alerts: Alerts = Alerts()
     retraining: Retraining | None = None
 
@@ -286,34 +351,29 @@ class MonitorConfig(_Section):
     def _as_names(cls, value: Any) -> Any:
         return _names(value)
 
-    @field_validator("thresholds", mode="before")
-    @classmethod
-    def _as_lists(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {k: (v,) if isinstance(v, dict) else v for k, v in value.items()}
-
     @model_validator(mode="after")
     def _consistent(self) -> MonitorConfig:
-        if self.source.labels is not None:
-            lacking = [
-                n for n, v in (("id", self.columns.id), ("label", self.columns.label)) if not v
-            ]
-            if lacking:
-                raise ValueError(f"source.labels needs columns.{' and columns.'.join(lacking)}")
-        if self.baseline is not None and self.span(self.baseline)[0] >= self.span(self.baseline)[1]:
-            raise ValueError("baseline.start must be before baseline.end")
-        if self.baseline is not None and self.baseline.every is not None:
-            try:
-                Cadence(self.baseline.every, self.window.timezone)
-            except ConfigError as error:
-                raise ValueError(f"baseline.every: {error}") from None
+        problems = [
+            *_labels_lack(self.source, self.columns),
+            *_span_fault(self.baseline, self.window),
+            *_rules_without_column(self.thresholds),
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     def span(self, baseline: BaselineSettings) -> tuple[datetime, datetime]:
         """Return start and end of a baseline's span in UTC."""
         zone = self.window.timezone
         return parse_time(baseline.start, zone), parse_time(baseline.end, zone)
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics to compute: those asked for, or by default, and those that have a limit."""
+        has = {"prediction", "score"} if self.columns.score else {"prediction"}
+        usual = (n for n in DEFAULTS[self.task] if METRICS[n].needs <= has)
+        limited = (n for n in self.thresholds if n in METRICS)
+        return tuple(dict.fromkeys((*(usual if self.metrics is None else self.metrics), *limited)))
 
     @property
     def cadence(self) -> Cadence:
@@ -334,8 +394,11 @@ class MonitorConfig(_Section):
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _names_problems(data: dict[str, Any]) -> list[str]:
-    """Check the names of metrics, methods and thresholds; each fault is a line."""
+def _names_problems(filled: dict[str, Any], data: dict[str, Any]) -> list[str]:
+    """Check the names of metrics, methods and thresholds; each fault is a line.
+
+    A name is shown as `data`, the file, has it: a variable's content is nobody's business.
+    """
     problems = []
     tables: Sequence[tuple[str, Sequence[str], Sequence[str]]] = (
         ("metrics", tuple(METRICS), config_problems.LATER_METRICS),
@@ -347,21 +410,43 @@ def _names_problems(data: dict[str, Any]) -> list[str]:
         ),
     )
     for section, allowed, later in tables:
-        given = data.get(section)
-        names = (
-            [given]
-            if isinstance(given, str)
-            else list(given or ())
-            if isinstance(given, list | dict)
-            else []
+        given, written = (
+            list(v) if isinstance(v, list | dict) else [v]
+            for v in (filled.get(section), data.get(section))
         )
-        for name in names:
+        for name, came in zip(given, written, strict=True):
+            if not isinstance(name, str):
+                continue
             where = f"{section}.{name}" if section == "thresholds" else section
             if name in later:
-                problems.append(f"{where}: {name} is not supported yet")
+                problems.append(f"{where}: {came} is not supported yet")
             elif name not in allowed:
-                problems.append(explain("unknown name", where=where, got=name, allowed=allowed))
+                problems.append(
+                    explain("unknown name", where=where, got=shown(came), allowed=allowed)
+                )
     return problems
+
+
+def _between_sections(filled: dict[str, Any]) -> list[str]:
+    """Return the faults between sections that are right by themselves.
+
+    Pydantic looks for these only in a file without any other fault, and gives them no place.
+    """
+
+    def section(kind: Any, key: str) -> Any:
+        try:
+            return TypeAdapter(kind).validate_python(filled.get(key))
+        except ValidationError:
+            return None
+
+    return [
+        *_labels_lack(section(Sources, "source"), section(Columns, "columns")),
+        *_span_fault(
+            section(BaselineSettings, "baseline"),
+            section(WindowSettings, "window") if filled.get("window") else WindowSettings(),
+        ),
+        *_rules_without_column(section(Thresholds, "thresholds")),
+    ]
 
 
 def parse_config(data: dict[str, Any], where: str = "monitor") -> MonitorConfig:
@@ -374,13 +459,17 @@ def parse_config(data: dict[str, Any], where: str = "monitor") -> MonitorConfig:
     """
     problems: list[str] = config_problems.not_yet(data)
     later = tuple(p.split(": ")[0] for p in problems)
-    filled = interpolate(data, "", problems)
-    problems += _names_problems(data)
+    try:
+        filled = interpolate(data, "", problems)
+    except RecursionError:
+        raise ConfigError(f"{where}: an alias holds itself") from None
+    problems += _names_problems(filled, data)
     config = None
     try:
         config = MonitorConfig.model_validate(filled)
     except ValidationError as error:
         problems += config_problems.describe(error, MonitorConfig, data, skip=later)
+        problems += _between_sections(filled)
     if problems or config is None:
         raise ConfigError([f"{where}: {p}" for p in problems])
     return config

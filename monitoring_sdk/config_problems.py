@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 from monitoring_sdk.errors import explain
 
@@ -37,12 +38,27 @@ LATER_METRICS = (
 LATER_DRIFT = ("pca_error", "domain_classifier_auc")
 LATER_TASKS = ("multiclass", "regression", "ranking")
 
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
+# Up to the last @: a password may hold one.
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)\S*@")
+_WORDS = {
+    "model_type": "must hold keys and values",
+    "dict_type": "must hold keys and values",
+    "tuple_type": "must be a list",
+}
+
+NOT_ALLOWED = "not_allowed"
+
+
+def not_allowed(what: str, allowed: Sequence[object] = ()) -> PydanticCustomError:
+    """Return an error that leaves the value out: `describe` shows it as the file has it."""
+    return PydanticCustomError(NOT_ALLOWED, "{what}", {"what": what, "allowed": list(allowed)})
 
 
 def _at(data: Any, path: Sequence[str | int]) -> Any:
     """Follow keys and positions into a document; None where they lead nowhere."""
     for step in path:
+        if isinstance(step, int) and isinstance(data, Mapping):
+            continue  # one rule that stands for a list of one
         try:
             data = data[step]
         except (KeyError, IndexError, TypeError):
@@ -60,7 +76,7 @@ def not_yet(data: Mapping[str, Any]) -> list[str]:
     if _at(data, ["retraining", "approval"]) is True:
         problems.append("retraining.approval: true is not supported yet")
     when = _at(data, ["retraining", "when"])
-    if isinstance(when, list) and "concept_drift" in when:
+    if isinstance(when, list | str) and "concept_drift" in when:
         problems.append("retraining.when: concept_drift is not supported yet")
     for name, rules in (
         (data.get("thresholds") or {}).items() if _is_map(data, "thresholds") else ()
@@ -103,7 +119,7 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
     """Return what came, without a password and not at length."""
     if isinstance(value, str):
         value = _PASSWORD.sub(r"\1***@", value)
@@ -114,7 +130,7 @@ def _shown(value: Any) -> Any:
 def _line(error: Mapping[str, Any], model: type[BaseModel], data: Mapping[str, Any]) -> str:
     path = [step for step in error["loc"] if not str(step).startswith(("function-", "tuple["))]
     where = ".".join(str(step) for step in path)
-    came = _shown(_at(data, path))
+    came = shown(_at(data, path))
     kind = error["type"]
     if kind == "extra_forbidden":
         section = _model_at(model, path[:-1])
@@ -122,10 +138,12 @@ def _line(error: Mapping[str, Any], model: type[BaseModel], data: Mapping[str, A
         return explain("unknown key", where=where, got=str(path[-1]), allowed=allowed)
     if kind == "missing":
         return f"{where}: required, but missing"
+    if kind == NOT_ALLOWED:
+        return explain(error["msg"], where=where, got=came, allowed=error["ctx"]["allowed"])
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", error["ctx"]["expected"]) or [error["ctx"]["expected"]]
         return explain("not an allowed value", where=where, got=came, allowed=allowed)
-    message = error["msg"].removeprefix("Value error, ")
+    message = _WORDS.get(kind) or error["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if kind == "value_error":
         return f"{where}: {message}" if where else message
@@ -140,11 +158,13 @@ def describe(
 ) -> list[str]:
     """Turn pydantic's findings into lines; places in `skip` have been spoken of already.
 
+    So has what lies between sections, which has no place.
+
     Values are shown as the file has them, so that no variable's content reaches a message.
     """
     lines = []
     for found in error.errors(include_url=False):
         where = ".".join(str(step) for step in found["loc"])
-        if not any(where == s or where.startswith(s + ".") for s in skip):
+        if where and not any(where == s or where.startswith(s + ".") for s in skip):
             lines.append(_line(found, model, data))
     return list(dict.fromkeys(lines))

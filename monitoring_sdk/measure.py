@@ -6,7 +6,7 @@ beside it always mean the same thing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from monitoring_sdk.alarms.provisional import Direction
@@ -79,16 +79,21 @@ class Measurement:
         return check_key(self.family, self.name, self.column)
 
 
-def methods_for(kind: str, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def methods_for(
+    kind: str, wanted: Sequence[str] | None, limited: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Return the drift methods for a kind of column: those asked for that suit it, or the default.
+
+    What has a limit (`limited`, names of any kind) is computed whether it is asked for or not.
 
     Examples
     --------
-    >>> methods_for("categorical", ["psi", "ks"])
-    ('psi', 'null_share', 'unseen_share')
+    >>> methods_for("categorical", ["psi", "ks"], ["hellinger", "accuracy"])
+    ('psi', 'hellinger', 'null_share', 'unseen_share')
     """
     names = DRIFT_DEFAULTS[kind] if wanted is None else wanted
-    return tuple(n for n in dict.fromkeys((*names, *ALWAYS)) if kind in METHODS[n].kinds)
+    more = (n for n in limited if n in METHODS)
+    return tuple(n for n in dict.fromkeys((*names, *more, *ALWAYS)) if kind in METHODS[n].kinds)
 
 
 def measure_columns(
@@ -97,16 +102,17 @@ def measure_columns(
     grid: Grid,
     layout: Layout,
     wanted: Sequence[str] | None = None,
+    limited: Iterable[str] = (),
 ) -> tuple[Measurement, ...]:
     """Measure the distance of every column of a profile to the reference's.
 
     Columns that the profile lacks are left out; preflight has spoken of them.
     """
-    found = []
+    found, limited = [], tuple(limited)
     for column, kind in layout.kinds.items():
         if column not in profile.columns or column not in grid.columns:
             continue
-        for name in methods_for(kind, wanted):
+        for name in methods_for(kind, wanted, limited):
             method = METHODS[name]
             value = drift(
                 name, reference.columns[column], profile.columns[column], grid.columns[column]

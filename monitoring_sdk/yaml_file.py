@@ -9,10 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.constructor import SafeConstructor
 
 from monitoring_sdk.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class _Constructor(SafeConstructor):
+    """YAML 1.2 has no dates: a moment stays as it was written, and its reader judges it."""
+
+
+_Constructor.add_constructor(
+    "tag:yaml.org,2002:timestamp", SafeConstructor.yaml_constructors["tag:yaml.org,2002:str"]
+)
+
+
+def _parser() -> YAML:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    return yaml
 
 
 def read_mapping(path: str | Path) -> dict[str, Any]:
@@ -29,9 +45,12 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from None
     try:
-        data = YAML(typ="safe", pure=True).load(text)
+        data = _parser().load(text)
     except YAMLError as error:
         raise ConfigError(f"{path}: {_first_words(error)}") from None
+    except (ValueError, RecursionError) as error:
+        # A tag that does not suit its text (`!!int x`), or nesting beyond all measure.
+        raise ConfigError(f"{path}: no YAML that can be read: {type(error).__name__}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: the file must hold keys and values, starting with `model:`")
     return data
@@ -40,6 +59,8 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
 def _first_words(error: YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    # The parser quotes both values of a repeated key, and one may be a URL with a password.
+    problem = problem.split(" with value ")[0]
     return f"line {mark.line + 1}: {problem}" if mark is not None else problem
 
 
