@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run
@@ -46,12 +46,17 @@ def window_of(
     zone = config.window.timezone
     asked = None if as_of is None else parse_time(as_of, zone)
     if window_end is None:
-        at = asked or flow_run.get_scheduled_start_time()
+        at = asked or _scheduled_start()
         return config.cadence.latest(at, config.window.lag), at
     window = config.cadence.ending(parse_time(window_end, zone))
     if asked is not None and asked < window.end:
         raise ConfigError(f"as_of: {asked.isoformat()} is before the end of the window {window}")
     return window, asked or stages.step_as_of(config, window)
+
+
+def _scheduled_start() -> datetime:
+    # Prefect gives its own kind of datetime, with an arithmetic of its own.
+    return datetime.fromisoformat(flow_run.get_scheduled_start_time().isoformat()).astimezone(UTC)
 
 
 def follow_up(config: MonitorConfig, report: Report, store: Store) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import PrefectServer
 from prefect.client.orchestration import get_client
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Scheduled
 from small_model import DRIFT_DAY, MODEL, day, write_small_model
@@ -76,6 +77,8 @@ def server(prefect_server: PrefectServer) -> Iterator[PrefectServer]:
     """Let this process run its flows on the session's server."""
     with temporary_settings({PREFECT_API_URL: prefect_server.url}):
         yield prefect_server
+        # What is still to be logged goes to this server, not to one that is gone.
+        APILogHandler.flush()
 
 
 def last_run(server: PrefectServer, name: str) -> dict[str, Any]:
