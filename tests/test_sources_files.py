@@ -211,7 +211,7 @@ def test_what_does_not_exist_and_what_is_empty(tmp_path):
         with pytest.raises(SourceError, match="no"):
             rows(str(tmp_path / absent), ["x"])
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(SourceError, match="allowed: .parquet"):
+    with pytest.raises(SourceError, match=r"allowed: \.parquet"):
         rows(str(tmp_path / "notes.txt"), ["x"])
 
 
@@ -221,6 +221,52 @@ def test_truncated_parquet_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(SourceError, match=r"a\.parquet: cannot be read"):
         rows(str(tmp_path), ["x"])
+
+
+def test_damaged_page_is_named_where_pages_have_checksums(tmp_path):
+    at = pa.array([datetime(2013, 6, 3, 1)] * 50_000, pa.timestamp("us"))
+    values = [i * 0.7311 % 1 for i in range(50_000)]
+    path = Path(write(tmp_path / "a.parquet", {"ts": at, "x": values}, write_page_checksum=True))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=r"a\.parquet: cannot be read"):
+        rows(str(path), ["x"])
+
+
+def test_a_name_that_a_file_has_twice_is_refused_or_left_out(tmp_path):
+    at = pa.array([datetime(2013, 6, 3, 1)], pa.timestamp("us"))
+    arrays = [at, pa.array([1]), pa.array([2])]
+    pq.write_table(pa.Table.from_arrays(arrays, names=["ts", "x", "x"]), tmp_path / "a.parquet")
+    write(tmp_path / "b.parquet", {"ts": at, "y": [3]})
+    assert open_source(SourceSpec(path=str(tmp_path))).schema().names.count("x") == 2
+    with pytest.raises(SourceError, match="several columns named 'x'"):
+        rows(str(tmp_path), ["x", "y"])
+    assert rows(str(tmp_path), ["x", "y"], missing_ok=True) == [{"y": None}, {"y": 3}]
+
+
+def test_bad_moment_in_a_file_names_the_file(tmp_path):
+    (tmp_path / "a.csv").write_text("ts,x\n2013-06-03 01:00:00,1\nhello,2\n")
+    source = open_source(SourceSpec(path=str(tmp_path / "a.csv")))
+    for look in (
+        lambda: rows(str(tmp_path / "a.csv"), ["x"]),
+        lambda: source.count(DAY, TS),
+        lambda: source.bounds(TS),
+    ):
+        with pytest.raises(SourceError, match=r"a\.csv: column 'ts'"):
+            look()
+
+
+def test_a_timestamp_that_no_file_has_is_never_zero_rows(tmp_path):
+    path = write(tmp_path / "a.parquet", {"ts": pa.array(EDGES, pa.timestamp("us"))})
+    source, absent = open_source(SourceSpec(path=path)), TimestampColumn(column="tsx")
+    for look in (
+        lambda: source.count(DAY, absent),
+        lambda: source.bounds(absent),
+        lambda: rows(path, ["ts"], timestamp=absent, missing_ok=True),
+    ):
+        with pytest.raises(SourceError, match=r"'tsx' \(did you mean 'ts'\?\)"):
+            look()
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])

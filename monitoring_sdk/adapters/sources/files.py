@@ -77,8 +77,7 @@ class FileSource:
         needed = list(columns) if span.everything else [*columns, timestamp.column]  # type: ignore[union-attr]
         available = unify(p.schema for p in parts).names
         needed = present(needed, available, self.name, missing_ok=missing_ok)
-        if not span.everything and timestamp is not None and timestamp.column not in needed:
-            raise SourceError(f"{self.name}: no timestamp column {timestamp.column!r}")
+        self._require(parts, None if span.everything else timestamp)
         wanted = [c for c in needed if c in set(columns)]
         parts = [self._typed(p, needed) for p in parts]
         schema = _selected(unify(p.schema for p in parts), wanted)
@@ -90,7 +89,9 @@ class FileSource:
         """Return the number of rows in a window; footers answer where they can."""
         span = _span(window, timestamp, None)
         rows = 0
-        for part in self._parts(span, timestamp):
+        parts = self._parts(span, timestamp)
+        self._require(parts, timestamp)
+        for part in parts:
             rest = part
             if part.entry.parquet:
                 sure = [g for g in part.groups if span.everything or g.within(span)]
@@ -122,7 +123,9 @@ class FileSource:
     def bounds(self, timestamp: TimestampColumn) -> tuple[datetime, datetime] | None:
         """Return the earliest and the latest moment; footers answer where they can."""
         extremes: list[int] = []
-        for part in self._parts(Span(), timestamp):
+        parts = self._parts(Span(), timestamp)
+        self._require(parts, timestamp)
+        for part in parts:
             known = [g for g in part.groups if g.low is not None and g.high is not None]
             extremes += [v for g in known for v in (g.low, g.high) if v is not None]
             unknown = tuple(g for g in part.groups if g not in known)
@@ -131,7 +134,7 @@ class FileSource:
             names = [timestamp.column]
             rest = self._typed(_Part(part.entry, part.schema, unknown), names)
             for batch in self._read(rest, names, Span(), timestamp, BATCH_ROWS):
-                moments = to_utc(batch.column(0), timestamp.unit, column=timestamp.column)
+                moments = _moments(batch, timestamp, part.entry)
                 found = pc.min_max(moments.cast(pa.int64())).as_py().values()
                 extremes += [v for v in found if v is not None]
         if not extremes:
@@ -154,6 +157,12 @@ class FileSource:
             if groups or span.everything:
                 parts.append(_Part(entry, _with_folders(footer.schema, entry, entries), groups))
         return parts
+
+    def _require(self, parts: Sequence[_Part], timestamp: TimestampColumn | None) -> None:
+        """Refuse a timestamp that no file has: its rows would all be silently left out."""
+        if parts and timestamp is not None:
+            names = unify(p.schema for p in parts).names
+            present([timestamp.column], names, self.name, missing_ok=False)
 
     def _typed(self, part: _Part, columns: Sequence[str]) -> _Part:
         """Give the columns of a CSV file the types that hold for all of its rows."""
@@ -192,7 +201,7 @@ class FileSource:
         folders = [c for c in held if c not in own]
         for batch in batches:
             full = _add_folders(batch, folders, part)
-            kept = full if span.everything else _kept(full, span, timestamp)
+            kept = full if span.everything else _kept(full, span, timestamp, entry)
             if kept.num_rows:
                 yield kept
 
@@ -204,11 +213,20 @@ def _span(window: Window | None, timestamp: TimestampColumn | None, until: datet
     return span
 
 
-def _kept(batch: pa.RecordBatch, span: Span, timestamp: TimestampColumn | None) -> pa.RecordBatch:
+def _moments(batch: pa.RecordBatch, timestamp: TimestampColumn, entry: Entry) -> pa.Array:
+    try:
+        column = batch.column(timestamp.column)
+        return to_utc(column, timestamp.unit, column=timestamp.column)
+    except SourceError as error:
+        raise SourceError(f"{entry.shown}: {error}") from None
+
+
+def _kept(
+    batch: pa.RecordBatch, span: Span, timestamp: TimestampColumn | None, entry: Entry
+) -> pa.RecordBatch:
     if timestamp is None:
         return batch
-    column = batch.column(timestamp.column)
-    mask = span.mask(to_utc(column, timestamp.unit, column=timestamp.column))
+    mask = span.mask(_moments(batch, timestamp, entry))
     inside = mask.true_count
     return batch if inside == len(mask) else batch.filter(mask)
 

@@ -133,7 +133,9 @@ def read_groups(
     fs = arrow_filesystem(place)
     remote = type(fs).__name__ != "LocalFileSystem"
     try:
-        with pq.ParquetFile(entry.path, filesystem=fs, pre_buffer=remote) as file:
+        with pq.ParquetFile(
+            entry.path, filesystem=fs, pre_buffer=remote, page_checksum_verification=True
+        ) as file:
             for index in groups:
                 yield from file.iter_batches(batch_rows, row_groups=[index], columns=list(columns))
     except (pa.ArrowException, OSError) as error:

@@ -28,7 +28,9 @@ def unify(schemas: Iterable[pa.Schema]) -> pa.Schema:
     for schema in distinct:
         for field in schema:
             kinds[field.name] = _wider(kinds.get(field.name, pa.null()), field.type)
-    return pa.schema(list(kinds.items()))
+    # A name that a file has twice stays twice, so that it can be refused.
+    twice = [n for s in distinct for n in dict.fromkeys(s.names) if s.names.count(n) > 1]
+    return pa.schema([*kinds.items(), *((n, kinds[n]) for n in dict.fromkeys(twice))])
 
 
 def _wider(left: pa.DataType, right: pa.DataType) -> pa.DataType:
@@ -77,7 +79,7 @@ def present(
     Raises
     ------
     SourceError
-        When one is missing, unless that is fine.
+        When one is missing or there twice, unless leaving it out is fine.
     """
     lacking = [c for c in columns if c not in available]
     if lacking and not missing_ok:
@@ -86,7 +88,10 @@ def present(
             near = did_you_mean(name, available)
             told.append(f"{name!r}" + (f" (did you mean {near!r}?)" if near else ""))
         raise SourceError(f"{place}: no column {', '.join(told)}; there are {_few(available)}")
-    return [c for c in dict.fromkeys(columns) if c in available]
+    twice = [c for c in columns if available.count(c) > 1]
+    if twice and not missing_ok:
+        raise SourceError(f"{place}: several columns named {', '.join(map(repr, twice))}")
+    return [c for c in dict.fromkeys(columns) if available.count(c) == 1]
 
 
 def _few(names: Sequence[str]) -> str:
