@@ -14,7 +14,10 @@ import pandas as pd
 import pyarrow as pa
 
 from monitoring_sdk.adapters import baselines, inference_log
+from monitoring_sdk.adapters.logged_rows import lay_rows, moments, one_column
 from monitoring_sdk.baseline import Baseline
+from monitoring_sdk.config import MODEL_NAME
+from monitoring_sdk.config_problems import LATER_METRICS
 from monitoring_sdk.drift.methods import drift
 from monitoring_sdk.errors import BaselineError, ConfigError, MonitoringError, explain
 from monitoring_sdk.evaluate import judge
@@ -74,6 +77,8 @@ class ModelMonitor:
         log: str | Path | None = None,
         url: str | None = None,
     ) -> None:
+        if not MODEL_NAME.fullmatch(model):
+            raise ConfigError(explain("ModelMonitor: not a model's name", got=model))
         if url is not None:
             raise ConfigError("ModelMonitor: url: not supported yet; give a folder as log")
         self._api_key = api_key
@@ -116,7 +121,7 @@ class ModelMonitor:
             When lengths differ, or a frame has no column `prediction`.
         """
         extra = {ID: ids, TIMESTAMP: timestamps, SCORE: scores, LATENCY: latency_ms}
-        rows = _rows(values_or_frame, PREDICTION, extra, features)
+        rows = lay_rows(values_or_frame, PREDICTION, extra, features, single=(ID,))
         self._keep("predictions", self._predictions, rows, TIMESTAMP)
 
     def log_true_labels(
@@ -136,17 +141,17 @@ class ModelMonitor:
         ConfigError
             When lengths differ, or a frame has no column `label`.
         """
-        rows = _rows(values_or_frame, LABEL, {ID: ids, LABEL_TIMESTAMP: timestamps}, None)
+        extra = {ID: ids, LABEL_TIMESTAMP: timestamps}
+        rows = lay_rows(values_or_frame, LABEL, extra, single=(ID,))
         self._keep("labels", self._labels, rows, LABEL_TIMESTAMP)
 
     def _keep(self, kind: str, kept: list[pd.DataFrame], rows: pd.DataFrame, at: str) -> None:
         if ID not in rows:
             first = self._next[kind]
             rows[ID] = np.arange(first, first + len(rows))
+        rows[at] = moments(rows[at], at) if at in rows else datetime.now(UTC)
+        rows[at] = rows[at].astype("datetime64[us, UTC]")
         self._next[kind] += len(rows)
-        if at not in rows:
-            rows[at] = datetime.now(UTC)
-        rows[at] = pd.to_datetime(rows[at], utc=True).astype("datetime64[us, UTC]")
         kept.append(rows)
         if self._log is not None and len(rows):
             inference_log.append(self._log, kind, rows, at)
@@ -176,6 +181,8 @@ class ModelMonitor:
     def _measure(self, name: str) -> Value:
         if name in METRICS:
             return metric(name, self._labelled()[0])
+        if name in LATER_METRICS:
+            raise ConfigError(f"{name} is not supported yet")
         if name not in OPERATIONS:
             raise ConfigError(explain("unknown metric", got=name, allowed=[*METRICS, *OPERATIONS]))
         rows = self._logged(self._predictions, [TIMESTAMP])
@@ -254,7 +261,7 @@ class ModelMonitor:
 
     def _distance(self, name: str, values: Any) -> float:
         grid = self.baseline.grid.columns[name]
-        array = pa.array(pd.Series(values), from_pandas=True)
+        array = pa.array(one_column(values, name), from_pandas=True)
         if isinstance(grid, CategoricalGrid):
             found = drift(
                 DRIFT_OF["categorical"],
@@ -376,25 +383,3 @@ def _log_folder(model: str, log: str | Path | None) -> Path | None:
     if log is not None:
         return Path(log)
     return None if model == QUICKSTART else Path(".monitoring/log") / model
-
-
-def _rows(values: Any, name: str, extra: dict[str, Any], features: Any) -> pd.DataFrame:
-    """Lay columns side by side; every one must have as many rows as the first."""
-    if isinstance(values, pd.DataFrame):
-        rows = values.reset_index(drop=True).copy()
-        if name not in rows:
-            raise ConfigError(explain("the frame lacks a column", got=name, allowed=list(rows)))
-    else:
-        rows = pd.DataFrame({name: pd.Series(values).reset_index(drop=True)})
-    for key, column in extra.items():
-        if column is None:
-            continue
-        if np.ndim(column) and len(column) != len(rows):
-            raise ConfigError(f"{key} has {len(column)} values, {name} has {len(rows)}")
-        rows[key] = column if np.ndim(column) == 0 else pd.Series(column).array
-    if features is not None:
-        table = pd.DataFrame(features).reset_index(drop=True)
-        if len(table) != len(rows):
-            raise ConfigError(f"features has {len(table)} rows, {name} has {len(rows)}")
-        rows = pd.concat([rows, table.drop(columns=[c for c in table if c in rows])], axis=1)
-    return rows
