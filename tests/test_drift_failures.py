@@ -111,6 +111,14 @@ def test_a_binary_column_has_one_distance_whatever_its_type() -> None:
             assert drift(name, *pair, cells).value == pytest.approx(0.15, abs=1e-12), name
 
 
+def test_an_emptied_level_counts_as_a_share_of_one_in_ten_thousand() -> None:
+    grid = fit_categorical({"a": 50, "b": 50}, salt="s")
+    before = profile_categorical(pa.array(["a", "b"]), grid)
+    now = profile_categorical(pa.array(["a", "a"]), grid)
+    expected = 0.5 * math.log(2) + (1e-4 - 0.5) * math.log(1e-4 / 0.5)
+    assert drift("psi", before, now, grid).value == pytest.approx(expected, rel=1e-12)
+
+
 def test_levels_without_an_order_have_no_line() -> None:
     grid = fit_categorical({"a": 50, "b": 50}, salt="s")
     profile = profile_categorical(pa.array(["a", "b"]), grid)

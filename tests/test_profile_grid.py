@@ -80,6 +80,9 @@ def test_the_ends_of_the_float_range_give_no_warning() -> None:
         assert len(grid.atoms) == 0
         assert np.all(np.isfinite(grid.edges[:-1]))
         assert grid.edges32[-1] == math.inf
+        wide = fit_numeric([-sys.float_info.max, sys.float_info.max])
+    assert np.all(np.isfinite(wide.edges[:-1]))
+    assert wide.edges[wide.deciles][4] == 0.0
 
 
 def test_decreasing_edges_are_refused() -> None:

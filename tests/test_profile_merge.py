@@ -113,6 +113,22 @@ def test_category_parts_add_up_to_the_whole(values, cuts) -> None:
     assert whole.nulls == values.count(None)
 
 
+def test_minus_zero_leaves_no_trace() -> None:
+    one, two = fit_numeric([-0.0, 0.0, 1.0]), fit_numeric([0.0, -0.0, 1.0])
+    assert json.dumps(one.to_dict()) == json.dumps(two.to_dict())
+    texts = {json.dumps(numeric(v, one).to_dict()) for v in ([-0.0, 0.0], [0.0, -0.0], [0.0] * 2)}
+    assert len(texts) == 1
+
+
+def test_a_constant_stays_constant_under_merging() -> None:
+    grid = fit_numeric([0.3, 0.7])
+    merged = numeric([], grid)
+    for size in (1, 3, 7, 11):
+        merged = merged.merge(numeric([0.1] * size, grid))
+    assert merged.sd == 0.0
+    assert merged.mean == pytest.approx(0.1, rel=1e-15)
+
+
 def test_a_tiny_variance_survives_merging() -> None:
     rng = np.random.default_rng(3)
     values = 1e9 + rng.normal(0, 1e-6, 3000).round(8)

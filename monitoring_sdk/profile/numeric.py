@@ -80,8 +80,6 @@ class NumericProfile:
         low = min((x for x in (self.min, other.min) if x is not None), default=None)
         high = max((x for x in (self.max, other.max) if x is not None), default=None)
         deviation, m2 = _merge_moments(self, other)
-        if low is not None and low == high:
-            deviation, m2 = low - self.pivot, 0.0
         return NumericProfile(
             rows=self.rows + other.rows,
             nulls=self.nulls + other.nulls,
