@@ -40,6 +40,10 @@ def fits(kind: str, type_: str) -> bool:
     return _UNFIT.match(name) is None
 
 
+MANY = 0.01
+"""Beyond this share, repeated ids or missing moments are worth a page: a batch came twice."""
+
+
 def preflight(
     columns: Sequence[str],
     types: Mapping[str, str],
@@ -73,7 +77,8 @@ def preflight(
     required : sequence of str
         Columns beside the features that are needed, of any type.
     ids : mapping of str to array, optional
-        The id columns of all the window's rows.
+        The id columns of the window's rows; of a large window those of some ids, all of their
+        rows.
     problems : mapping of str to str, optional
         Columns that could not be profiled, and why. Without it, no type but the kind's own fits;
         with it, text that could be read as numbers is a warning.
@@ -85,7 +90,8 @@ def preflight(
     list of Check
         Of family quality: `rows_present` (`no_data`, alone, in an empty window),
         `column_present` and `column_type` (critical alerts), `column_unique` for a name that
-        occurs twice (a critical alert), `duplicate_ids` and `null_timestamps` (warnings).
+        occurs twice (a critical alert), `duplicate_ids` and `null_timestamps` (warnings, critical
+        beyond 1 % of the rows).
 
     Examples
     --------
@@ -115,7 +121,8 @@ def preflight(
             for check, reason, severity in found
         ]
     if ids:
-        checks.append(_share("duplicate_ids", window, duplicates(list(ids.values())), rows))
+        looked_at = len(next(iter(ids.values())))
+        checks.append(_share("duplicate_ids", window, duplicates(list(ids.values())), looked_at))
     if null_timestamps is not None:
         total = rows + null_timestamps
         checks.append(_share("null_timestamps", window, null_timestamps, total))
@@ -161,12 +168,12 @@ def _share(name: str, window: Window, count: int, total: int) -> Check:
         name=name,
         window=window,
         status="alert" if count else "ok",
-        value=count / total,
+        value=count / total if total else 0.0,
         threshold=0.0,
         threshold_from="contract",
         direction="above",
         exceeded=count > 0,
-        severity="warning",
+        severity="critical" if count > MANY * total else "warning",
         n=total,
         reason=f"{count} of {total} {what}" if count else None,
     )

@@ -80,14 +80,17 @@ def test_an_empty_window_is_no_data_and_nothing_else():
     assert (check.name, check.status) == ("rows_present", "no_data")
 
 
-def test_repeated_ids_and_missing_moments_are_warnings():
-    ids = {"id": pa.chunked_array([[1, 2, 2], [2, 3, 4, 5, 6, 7, None]])}
+def test_a_few_repeated_ids_warn_and_missing_moments_are_counted():
+    ids = {"id": pa.chunked_array([[0, *range(150)], [*range(150, 299)]])}
     repeated, unplaced = look(ids=ids, null_timestamps=0)
-    assert (repeated.key, repeated.value, repeated.status) == (
-        "quality/duplicate_ids",
-        0.2,
-        "alert",
-    )
+    assert repeated.key == "quality/duplicate_ids"
+    assert (repeated.value, repeated.n, repeated.status) == (1 / 300, 300, "alert")
     assert not repeated.pages
     assert (unplaced.status, unplaced.value) == ("ok", 0.0)
     assert duplicates([]) == 0
+
+
+def test_a_batch_that_came_twice_pages():
+    (repeated,) = look(ids={"id": pa.chunked_array([[1, 2, 3, 4, 5], [1, 2, 3, 4, 5]])})
+    assert repeated.value == 0.5
+    assert repeated.pages

@@ -8,7 +8,7 @@ from monitoring_sdk.adapters.quality import validate
 from monitoring_sdk.config import Expectation
 from monitoring_sdk.preflight import preflight
 from monitoring_sdk.report import Check
-from monitoring_sdk.stages.handle import Handle, baseline_of, present
+from monitoring_sdk.stages.handle import Handle, baseline_of
 from monitoring_sdk.stages.scan import scan
 
 
@@ -40,7 +40,7 @@ def check_quality(handle: Handle) -> Quality:
         window=handle.window,
         rows=handle.rows,
         required=[c for c in (*columns.id, columns.latency_ms, columns.error) if c is not None],
-        ids={name: found.whole[name] for name in present(handle, columns.id)},
+        ids=found.ids,
         problems=found.profile.problems,
     )
     suite = tuple(Expectation(**e) for e in baseline_of(handle).suite)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,17 +31,22 @@ class Pass:
     Attributes
     ----------
     sample : mapping of str to pa.ChunkedArray
-        Every `step`-th row of the columns that generated expectations read.
+        Evenly spaced rows of the columns that generated expectations read.
     whole : mapping of str to pa.ChunkedArray
-        Every row of the columns that declared expectations, latency, errors and ids need.
+        Every row of the columns that declared expectations, latency and errors need.
+    ids : mapping of str to pa.ChunkedArray
+        The ids; of a window with very many rows those of some ids, all of their rows.
     """
 
     profile: Profile
     sample: Mapping[str, pa.ChunkedArray]
     whole: Mapping[str, pa.ChunkedArray]
-    step: int
+    ids: Mapping[str, pa.ChunkedArray]
     newest: datetime | None
 
+
+ID_ROWS = 1_000_000
+"""Of windows with more rows, about this many are looked at for repeated ids."""
 
 _last: dict[tuple[str, ...], Pass] = {}
 
@@ -91,7 +98,7 @@ def _scan(handle: Handle) -> Pass:
     config, baseline = handle.config, baseline_of(handle)
     grid = Grid({c: g for c, g in baseline.grid.columns.items() if c in handle.layout.kinds})
     columns = config.columns
-    whole = [*declared_columns(handle), *columns.id, columns.latency_ms, columns.error]
+    whole = [*declared_columns(handle), columns.latency_ms, columns.error]
     sampled = [str(e["column"]) for e in baseline.suite if "column" in e]
     return scan_rows(
         config,
@@ -99,7 +106,8 @@ def _scan(handle: Handle) -> Pass:
         grid,
         whole=present(handle, whole),
         sampled=present(handle, sampled),
-        step=max(1, math.ceil(handle.rows / SAMPLE_ROWS)),
+        ids=present(handle, columns.id),
+        rows=handle.rows,
     )
 
 
@@ -110,9 +118,15 @@ def scan_rows(
     *,
     whole: Sequence[str] = (),
     sampled: Sequence[str] = (),
-    step: int = 1,
+    ids: Sequence[str] = (),
+    rows: int = 0,
 ) -> Pass:
-    """Read the rows of a window once: profile them, keep some columns, keep every `step`-th row.
+    """Read the rows of a window once: profile them, and keep some columns, samples and ids.
+
+    Parameters
+    ----------
+    rows : int
+        How many there are about: large windows are sampled.
 
     Raises
     ------
@@ -120,20 +134,32 @@ def scan_rows(
         When the source breaks while it is read.
     """
     at = config.columns.timestamp
-    wanted = list(dict.fromkeys([at.column, *grid.columns, *whole, *sampled]))
+    wanted = list(dict.fromkeys([at.column, *grid.columns, *whole, *sampled, *ids]))
     builder = ProfileBuilder(grid, missing_ok=True)
     kept: list[pa.RecordBatch] = []
     samples: list[pa.RecordBatch] = []
+    known: list[pa.RecordBatch] = []
+    step, share = max(1, math.ceil(rows / SAMPLE_ROWS)), max(1, math.ceil(rows / ID_ROWS))
     seen, newest = 0, None
     source = open_predictions(config)
     for batch in source.scan(wanted, window=window, timestamp=at, missing_ok=True):
         builder.add(batch)
         kept.append(batch.select([c for c in whole if c in batch.schema.names]))
         samples.append(every(batch, seen, step, sampled))
+        if ids:
+            known.append(some_ids(batch.select(ids), share))
         seen += batch.num_rows
         top = pc.max(to_utc(batch.column(at.column), at.unit)).as_py() if batch.num_rows else None
         newest = max(filter(None, (newest, top)), default=None)
-    return Pass(builder.result(), _columns(samples), _columns(kept), step, newest)
+    return Pass(builder.result(), _columns(samples), _columns(kept), _columns(known), newest)
+
+
+def some_ids(batch: pa.RecordBatch, share: int) -> pa.RecordBatch:
+    """Keep one id in `share`, chosen by its hash, so that an id's repeats stay together."""
+    if share == 1:
+        return batch
+    marks = pd.util.hash_pandas_object(batch.to_pandas(), index=False).to_numpy()
+    return batch.filter(pa.array(marks % np.uint64(share) == 0))
 
 
 def _columns(batches: Sequence[pa.RecordBatch]) -> dict[str, pa.ChunkedArray]:
