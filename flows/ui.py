@@ -174,7 +174,7 @@ def choose_port() -> int:
 
 def prepare_example(environment: Mapping[str, str]) -> None:
     """Write the data of the example, where they are not there yet."""
-    if not (EXAMPLE / "predictions.parquet").exists():
+    if not (EXAMPLE / "predictions").exists():
         _say("preparing the example's data ...")
         command = [sys.executable, "-m", "examples.flights", "prepare", "--out", str(EXAMPLE)]
         subprocess.run(command, env=dict(environment), check=True)

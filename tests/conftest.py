@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+RECORDED_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,21 @@ class PrefectServer:
         found: list[dict[str, Any]] = self.post("flow_runs/filter", {"flow_runs": filters})
         return found
 
-    def task_names(self, flow_run: str) -> list[str]:
-        """Return the names of a flow run's task runs, in the order of their start."""
+    def task_names(self, flow_run: str, least: int) -> list[str]:
+        """Return the names of a flow run's task runs, in the order of their start.
+
+        The server writes them down some time after they ended: at least so many are waited for.
+        """
         body = {
             "task_runs": {"flow_run_id": {"any_": [flow_run]}},
             "sort": "EXPECTED_START_TIME_ASC",
         }
-        return [run["name"] for run in self.post("task_runs/filter", body)]
+        deadline = time.monotonic() + RECORDED_SECONDS
+        while True:
+            names = [run["name"] for run in self.post("task_runs/filter", body)]
+            if len(names) >= least or time.monotonic() > deadline:
+                return names
+            time.sleep(0.2)
 
     def artifacts(self, flow_run: str) -> dict[str, Any]:
         """Return a flow run's artifacts by their keys."""
