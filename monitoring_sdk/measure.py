@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from monitoring_sdk.alarms.provisional import Direction
 from monitoring_sdk.drift.methods import DEFAULTS as DRIFT_DEFAULTS
-from monitoring_sdk.drift.methods import METHODS, drift
+from monitoring_sdk.drift.methods import METHODS, drift, page_floor
 from monitoring_sdk.metrics.labelled import Labelled
 from monitoring_sdk.metrics.operations import OPERATIONS, Served, operation
 from monitoring_sdk.metrics.table import DEFAULTS as METRIC_DEFAULTS
@@ -126,7 +126,7 @@ def measure_columns(
                     "above",
                     column,
                     noise=method.noise,
-                    floor=method.floor,
+                    floor=page_floor(name, reference.columns[column]),
                     centred=method.family == "quality",
                 )
             )
