@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -185,7 +186,9 @@ def _reference(
         progress("windows", i, len(pieces))
         found = scan_rows(config, piece, grid, whole=whole)
         profiles[piece] = found.profile
-        operations[piece] = measure_operations(*served(config, piece, found))
+        operations[piece] = tuple(
+            _as_monitored(config, m) for m in measure_operations(*served(config, piece, found))
+        )
     total = ProfileBuilder(grid).result()
     for profile in profiles.values():
         total = total.merge(profile)
@@ -198,6 +201,14 @@ def _reference(
         measured.append([*distances, *operations[window], *performance.get(window, ())])
     progress("windows", len(pieces), len(pieces))
     return total, measured
+
+
+def _as_monitored(config: MonitorConfig, m: Measurement) -> Measurement:
+    """Scale a count of rows to the length of the monitored windows, where `every` is shorter."""
+    if m.name != "rows" or m.value.value is None:
+        return m
+    longer = config.cadence.approximate / config.reference_cadence.approximate
+    return dataclasses.replace(m, value=dataclasses.replace(m.value, value=m.value.value * longer))
 
 
 def _pieces(span: Window, windows: Sequence[Window]) -> list[Window]:

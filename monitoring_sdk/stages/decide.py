@@ -57,7 +57,8 @@ def confirm_rows(
         checks = confirm(row.checks, keys)
         status, reason = row.status, row.reason
         if row.part == "performance" or row.rows:
-            status, reason = overall_status(checks)
+            status, found = overall_status(checks)
+            reason = found or reason
         done[row.part, row.window] = dataclasses.replace(
             row, checks=checks, status=status, reason=reason
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -135,6 +136,7 @@ def result_of(config: MonitorConfig, judged: Judged, as_of: datetime) -> ResultR
     status, reason = overall_status(checks)
     if judged.due.state == "given_up":
         reason = judged.due.reason
+        checks = [dataclasses.replace(c, reason=c.reason or reason) for c in checks]
     return ResultRow(
         model=config.model,
         window=judged.window,
