@@ -338,6 +338,9 @@ class ModelMonitor:
     def send_alert(self, text: str) -> str:
         """Tell people: through Slack where it is set up, else on stderr and in a local record.
 
+        Slack is set up with a webhook, or with a bot token and the channel of the model's monitor
+        file.
+
         Returns
         -------
         str
@@ -350,13 +353,14 @@ class ModelMonitor:
         """
         folder = self._log or Path(".monitoring/log") / self.model
         record = inference_log.note(folder, text, datetime.now(UTC))
-        if os.environ.get("SLACK_BOT_TOKEN") or os.environ.get("SLACK_WEBHOOK_URL"):
+        channel = _channel(self.model) if os.environ.get("SLACK_BOT_TOKEN") else None
+        if channel is not None or os.environ.get("SLACK_WEBHOOK_URL"):
             try:
                 from monitoring_sdk.adapters.direct_alert import post_text
             except ModuleNotFoundError:
                 sys.stderr.write("Slack is set up, but slack-sdk is not installed\n")
             else:
-                return post_text(f"{self.model}: {text}", _channel(self.model), datetime.now(UTC))
+                return post_text(f"{self.model}: {text}", channel, datetime.now(UTC))
         sys.stderr.write(f"ALERT {self.model}: {text}\n")
         return f"stderr and {record}"
 
