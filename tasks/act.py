@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from prefect import get_run_logger
+from prefect.runtime import flow_run
 
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.notify import DeliverySummary
@@ -30,7 +31,18 @@ def decide(
     notify: bool,
 ) -> Report:
     """Judge all checks, and commit verdict, incident, trigger and messages at once."""
-    return stages.decide(handle, quality, profile, metrics, drift, store, notify=notify)
+    return stages.decide(
+        handle, quality, profile, metrics, drift, store, notify=notify, links=_links(handle)
+    )
+
+
+def _links(handle: stages.Handle) -> dict[str, str]:
+    """Return where people can read on: the model's page, and the run in the UI."""
+    links = {
+        "report": stages.page_address(handle.config.model),
+        "run": flow_run.ui_url,
+    }
+    return {name: address for name, address in links.items() if address}
 
 
 @hop

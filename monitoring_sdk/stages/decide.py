@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -124,6 +124,7 @@ def decide_window(
     *,
     notify: bool = True,
     revise_only: bool = False,
+    links: Mapping[str, str] | None = None,
     holder: str,
     now: datetime,
 ) -> Report:
@@ -141,6 +142,8 @@ def decide_window(
         Whether messages and triggers follow; incidents are recorded all the same.
     revise_only : bool
         Only verdicts change: no incident, no message.
+    links : mapping, optional
+        Addresses for people: `report`, `run`.
 
     Returns
     -------
@@ -162,6 +165,7 @@ def decide_window(
             rows=data.rows,
             baseline=data.baseline,
             checks=(*checks, *extra),
+            links=links or {},
         )
         until = tx.decided_until()
         decides = not revise_only and (until is None or data.window.end > until)

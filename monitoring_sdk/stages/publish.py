@@ -57,6 +57,12 @@ def reports_root() -> Path:
     return Path(os.environ.get("MONITORING_REPORTS") or ".monitoring/reports")
 
 
+def page_address(model: str) -> str | None:
+    """Return where people open a model's page, if that is set up."""
+    base = os.environ.get("MONITORING_REPORTS_URL")
+    return f"{base.rstrip('/')}/{model}.html" if base else None
+
+
 def publish(
     config: MonitorConfig, store: Store, *, out: Path | None = None, now: datetime | None = None
 ) -> Published:
@@ -79,5 +85,4 @@ def publish(
     draft = path.with_suffix(f".{worker()}.tmp")
     draft.write_text(page, encoding="utf-8")
     draft.replace(path)
-    base = os.environ.get("MONITORING_REPORTS_URL")
-    return Published(path, f"{base.rstrip('/')}/{path.name}" if base else None)
+    return Published(path, page_address(config.model))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from monitoring_sdk.adapters.store import Store
@@ -67,6 +67,7 @@ def decide(
     *,
     notify: bool = True,
     revise_only: bool = False,
+    links: Mapping[str, str] | None = None,
     holder: str | None = None,
     now: datetime | None = None,
 ) -> Report:
@@ -96,6 +97,7 @@ def decide(
         store,
         notify=notify,
         revise_only=revise_only,
+        links=links,
         holder=holder or worker(),
         now=now,
     )
