@@ -77,6 +77,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
     )
 
 
+LONGEST_IN_WEEKS = timedelta(days=8)
+"""Longer windows are listed by month."""
+
+
 @dataclass
 class _Week:
     windows: int = 0
@@ -114,6 +118,8 @@ def weeks(
 ) -> str:
     """Summarise windows by week (from Monday, in `timezone`) as an aligned text table.
 
+    Windows of a month stand by themselves, by the month's first day.
+
     Parameters
     ----------
     reports : sequence of Report
@@ -130,19 +136,20 @@ def weeks(
         by status, so that one without a verdict never passes for a good one.
     """
     zone = ZoneInfo(timezone)
+    months = any(r.window.end - r.window.start > LONGEST_IN_WEEKS for r in reports)
+    first_day = _first_of_month if months else _monday
     found: dict[date, _Week] = {}
     for report in reports:
-        found.setdefault(_monday(report.window.start.astimezone(zone).date()), _Week()).add(
-            report, metrics
-        )
+        day = first_day(report.window.start.astimezone(zone).date())
+        found.setdefault(day, _Week()).add(report, metrics)
     for incident in incidents:
         # An incident opens at a window's end, which may be the next Monday's midnight.
         opened = (incident.opened - timedelta(microseconds=1)).astimezone(zone).date()
-        if (week := found.get(_monday(opened))) is not None:
+        if (week := found.get(first_day(opened))) is not None:
             week.opened += 1
     if not found:
         return "no windows"
-    head = ["week of", "windows", "rows", "alerts", "incidents"]
+    head = ["month of" if months else "week of", "windows", "rows", "alerts", "incidents"]
     head += [label(m) for m in metrics] + ["not judged"]
     lines = [
         [
@@ -157,6 +164,10 @@ def weeks(
         for monday, w in sorted(found.items())
     ]
     return table(head, lines)
+
+
+def _first_of_month(day: date) -> date:
+    return day.replace(day=1)
 
 
 def _monday(day: date) -> date:
