@@ -339,6 +339,18 @@ class MonitorConfig(_Section):
     alerts: Alerts = Alerts()
     retraining: Retraining | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _labels_beside_predictions(cls, value: Any) -> Any:
+        """Take labels from the prediction rows where no other source of them is named."""
+        if not isinstance(value, dict):
+            return value
+        source, columns = value.get("source"), value.get("columns")
+        named = isinstance(columns, dict) and columns.get("label") is not None
+        if named and isinstance(source, dict) and source.get("labels") is None:
+            return {**value, "source": {**source, "labels": source.get("predictions")}}
+        return value
+
     @field_validator("model")
     @classmethod
     def _model_name(cls, value: str) -> str:

@@ -169,6 +169,9 @@ def decide_window(
         )
         until = tx.decided_until()
         decides = not revise_only and (until is None or data.window.end > until)
+        if status == "no_data" and not any(c.pages for c in checks):
+            # Rows may still come in time: until then the window is not decided.
+            decides = False
         incident, trigger = tx.open_incident(), None
         transitions: tuple[str, ...] = ()
         if decides:

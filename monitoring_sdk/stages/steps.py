@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from monitoring_sdk.adapters.store import Store
@@ -42,6 +42,9 @@ def data_row(handle: Handle, checks: Sequence[Check]) -> ResultRow:
     """Return the verdict on a window's own data."""
     status, reason = status_of(handle.rows, checks)
     baseline, settings, fingerprint = handle.result_key
+    if any(c.name == "data_late" and c.status == "alert" for c in checks):
+        # The same nothing means more once it is overdue.
+        fingerprint += "-late"
     return ResultRow(
         model=handle.config.model,
         window=handle.window,
@@ -106,8 +109,11 @@ def decide(
 
 
 def stored_row(handle: Handle, store: Store) -> ResultRow | None:
-    """Return the verdict on these very rows under these settings, where there is one."""
-    return store.find(data_row(handle, ()))
+    """Return the verdict on these very rows under these settings, where there is one.
+
+    There is none on a window without rows: each look asks again whether they are overdue.
+    """
+    return store.find(data_row(handle, ())) if handle.rows else None
 
 
 def evaluate_window(
@@ -155,7 +161,15 @@ def read_back(handle: Handle, done: ResultRow, store: Store, *, notify: bool = T
     )
 
 
-Progress = Callable[[int, int, Report], None]
+def refreshed(report: Report, store: Store) -> Report:
+    """Return a report with its incidents and triggers as they stand now, after delivery."""
+    known = {i.id: i for i in store.incidents(report.model)}
+    own = {i.id for i in report.incidents}
+    return dataclasses.replace(
+        report,
+        incidents=tuple(known.get(i.id, i) for i in report.incidents),
+        triggers=tuple(t for t in store.triggers(report.model) if t.incident in own),
+    )
 
 
 def step_as_of(config: MonitorConfig, window: Window) -> datetime:

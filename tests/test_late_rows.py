@@ -1,0 +1,86 @@
+"""Rows that come late, or never: no verdict too early, and one alert once they are overdue."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from small_model import day, write_small_model
+
+from monitoring_sdk import stages
+from monitoring_sdk.adapters.store import Store, open_store
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.report import Report
+from monitoring_sdk.window import Window
+
+OUTAGE = 23
+WINDOW = Window(day(OUTAGE), day(OUTAGE + 1))
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MonitorConfig:
+    """A model that serves nothing on one day; its rows are expected within eight hours."""
+    monkeypatch.setenv("MONITORING_BASELINES", str(tmp_path / "baselines"))
+    file = write_small_model(tmp_path, sys.executable)
+    file.write_text(file.read_text().replace("{every: 1d}", "{every: 1d, expect_within: 8h}"))
+    config, _ = stages.find_config(file)
+    stages.build_baseline(config, now=datetime.now(UTC))
+    path = tmp_path / "predictions.parquet"
+    rows = pd.read_parquet(path)
+    rows.to_parquet(tmp_path / "all.parquet")
+    rows[rows["at"].dt.floor("D") != WINDOW.start].to_parquet(path)
+    return config
+
+
+@pytest.fixture
+def store() -> Store:
+    """A store in memory."""
+    return open_store("sqlite://")
+
+
+def look(config: MonitorConfig, store: Store, hours: float) -> Report:
+    """Look at the window so many hours after its end."""
+    return stages.evaluate_window(config, WINDOW, WINDOW.end + timedelta(hours=hours), store)
+
+
+def late(report: Report) -> list[str]:
+    """Return the windows that the report finds overdue."""
+    return [
+        f"{c.window.start:%m-%d}"
+        for c in report.checks
+        if c.name == "data_late" and c.status == "alert"
+    ]
+
+
+def test_no_rows_are_no_data_and_then_late_once(config: MonitorConfig, store: Store):
+    early = look(config, store, 0)
+    assert (early.status, late(early), early.incidents) == ("no_data", [], ())
+    overdue = look(config, store, 9)
+    assert (overdue.status, late(overdue)) == ("no_data", ["03-24"])
+    assert len(overdue.incidents) == 1
+    look(config, store, 10)
+    assert len(store.incidents("small")) == 1
+    assert [m.message.transition for m in store.messages()] == ["opened"]
+
+
+def test_the_next_window_finds_that_nobody_looked_when_rows_were_overdue(
+    config: MonitorConfig, store: Store
+):
+    look(config, store, 0)
+    following = Window(WINDOW.end, WINDOW.end + timedelta(days=1))
+    report = stages.evaluate_window(config, following, following.end, store)
+    assert late(report) == ["03-24"]
+    assert report.rows == 200
+    assert len(store.incidents("small")) == 1
+
+
+def test_rows_that_come_in_time_are_judged(config: MonitorConfig, store: Store, tmp_path: Path):
+    look(config, store, 0)
+    pd.read_parquet(tmp_path / "all.parquet").to_parquet(tmp_path / "predictions.parquet")
+    report = look(config, store, 4)
+    assert (report.status, report.rows) == ("ok", 200)
+    assert store.decided_until("small") == WINDOW.end
+    assert store.incidents("small") == []
