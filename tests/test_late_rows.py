@@ -84,3 +84,13 @@ def test_rows_that_come_in_time_are_judged(config: MonitorConfig, store: Store, 
     assert (report.status, report.rows) == ("ok", 200)
     assert store.decided_until("small") == WINDOW.end
     assert store.incidents("small") == []
+
+
+def test_patience_of_several_windows_is_told_once_when_it_ends(config: MonitorConfig, store: Store):
+    patient = config.model_copy(
+        update={"window": config.window.model_copy(update={"expect_within": timedelta(days=2)})}
+    )
+    windows = list(patient.cadence.windows(WINDOW.start, WINDOW.end + timedelta(days=4)))
+    found = [late(report) for report in stages.walk(patient, windows, store)]
+    assert found == [[], [], ["03-24"], [], []]
+    assert len(store.incidents("small")) == 1

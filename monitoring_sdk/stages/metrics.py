@@ -74,18 +74,19 @@ def late_check(config: MonitorConfig, window: Window, rows: int, as_of: datetime
 
 
 def overdue_checks(handle: Handle, store: Store) -> list[Check]:
-    """Look again at the window before this one where it had no rows: are they overdue by now?"""
+    """Look again at earlier windows without rows: are they overdue by now? Each is told once."""
     config = handle.config
-    end = handle.window.start
-    before = Window(config.cadence.previous(end), end)
-    rows = store.results(config.model, before.start, before.end, "data")
-    if not rows or rows[-1].status != "no_data":
-        return []
-    if any(c.name == "data_late" and c.status == "alert" for c in rows[-1].checks):
-        return []
-    count = open_predictions(config).count(before, config.columns.timestamp)
-    check = late_check(config, before, count, handle.as_of)
-    return [check] if check.status == "alert" else []
+    back = expected_within(config) + 3 * config.cadence.approximate
+    rows = store.results(config.model, handle.window.start - back, handle.window.start, "data")
+    told = {
+        c.window for r in rows for c in r.checks if c.name == "data_late" and c.status == "alert"
+    }
+    checks = []
+    for row in rows:
+        if row.status == "no_data" and row.window not in told:
+            count = open_predictions(config).count(row.window, config.columns.timestamp)
+            checks.append(late_check(config, row.window, count, handle.as_of))
+    return [check for check in checks if check.status == "alert"]
 
 
 def operations_checks(handle: Handle) -> list[Check]:
