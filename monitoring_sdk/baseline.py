@@ -20,6 +20,8 @@ from monitoring_sdk.window import Window, parse_time
 
 FORMAT = 1
 
+_REFERENCE_HEAD = ["start", "end", "what"]
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -112,6 +114,8 @@ def from_files(files: Mapping[str, str]) -> Baseline:
         head = json.loads(files["baseline.json"])
     except (KeyError, ValueError) as error:
         raise BaselineError(f"baseline.json is missing or damaged: {error}") from None
+    if not isinstance(head, dict):
+        raise BaselineError("baseline.json is damaged: it holds no keys and values")
     if head.get("format") != FORMAT:
         raise BaselineError(
             f"the baseline has format {head.get('format')!r}; this version reads {FORMAT}: "
@@ -136,11 +140,11 @@ def from_files(files: Mapping[str, str]) -> Baseline:
             profile=Profile.from_dict(json.loads(files["profile.json"])),
             windows=windows,
             reference=reference,
-            suite=tuple(json.loads(files["expectations.json"])),
+            suite=_read_suite(files["expectations.json"]),
             settings=head["settings"],
             notes=tuple(head["notes"]),
         )
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise BaselineError(f"the baseline is damaged: {type(error).__name__}: {error}") from None
 
 
@@ -180,7 +184,7 @@ def _reference_text(baseline: Baseline) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     keys = sorted(baseline.reference)
-    writer.writerow(["start", "end", "what", *keys])
+    writer.writerow([*_REFERENCE_HEAD, *keys])
     for i, window in enumerate(baseline.windows):
         bounds = list(window.to_dict().values())
         values = [baseline.reference[k].values[i] for k in keys]
@@ -189,8 +193,17 @@ def _reference_text(baseline: Baseline) -> str:
     return out.getvalue()
 
 
+def _read_suite(text: str) -> tuple[Mapping[str, Any], ...]:
+    suite = json.loads(text)
+    if not isinstance(suite, list) or not all(isinstance(item, dict) for item in suite):
+        raise ValueError("expectations.json is no list of expectations")
+    return tuple(suite)
+
+
 def _read_reference(text: str) -> tuple[tuple[Window, ...], dict[str, ReferenceSeries]]:
     header, *rows = csv.reader(io.StringIO(text))
+    if header[:3] != _REFERENCE_HEAD:
+        raise ValueError(f"reference.csv begins with {header[:3]}, not with {_REFERENCE_HEAD}")
     keys = header[3:]
     values = [row for row in rows if row[2] == "value"]
     counts = [row for row in rows if row[2] == "n"]

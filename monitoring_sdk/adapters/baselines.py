@@ -114,8 +114,8 @@ def read_folder(folder: str | Path) -> Baseline:
     """
     try:
         sums = json.loads((Path(folder) / CHECKSUMS).read_text(encoding="utf-8"))
-        files = {name: (Path(folder) / name).read_bytes() for name in sums}
-    except (OSError, ValueError) as error:
+        files = {name: (Path(folder) / name).read_bytes() for name in dict(sums)}
+    except (OSError, ValueError, TypeError) as error:
         raise BaselineError(f"cannot be read: {error}") from None
     for name, content in files.items():
         if hashlib.sha256(content).hexdigest() != sums[name]:
