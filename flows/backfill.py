@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 
-from flows.steps import follow_up, say
+from flows.steps import follow_up, model_name, say
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import MonitorConfig
@@ -18,7 +19,12 @@ from tasks.hop import window_label
 from tasks.publish import publish
 
 
-@flow(name="backfill", flow_run_name="{model} {start:%Y-%m-%d} to {end:%Y-%m-%d}")
+def _run_name() -> str:
+    asked = flow_run.get_parameters()
+    return f"{model_name()} {asked['start']:%Y-%m-%d} to {asked['end']:%Y-%m-%d}"
+
+
+@flow(name="backfill", flow_run_name=_run_name, persist_result=False)
 def backfill(
     model: str,
     start: datetime,

@@ -7,13 +7,13 @@ from typing import Any
 
 from prefect import flow
 
-from flows.steps import say
+from flows.steps import model_name, say
 from monitoring_sdk import stages
 from monitoring_sdk.window import parse_time
 from tasks.baseline import fit_baseline
 
 
-@flow(name="build-baseline", flow_run_name="{model}")
+@flow(name="build-baseline", flow_run_name=model_name, persist_result=False)
 def build_baseline(
     model: str, start: datetime | None = None, end: datetime | None = None
 ) -> dict[str, Any]:

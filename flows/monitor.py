@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.steps import follow_up, must_have_looked, say, window_of
+from flows.steps import follow_up, model_name, must_have_looked, say, window_of
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
@@ -31,7 +31,7 @@ def _run_name() -> str:
         window, _ = window_of(config, parameters.get("window_end"), parameters.get("as_of"))
     except MonitoringError:
         # The flow itself says what is wrong.
-        return str(parameters["model"])
+        return model_name()
     return f"{config.model} {window_label(config, window)}"
 
 
@@ -72,6 +72,7 @@ def monitor(
         report = _look(config, window, at, store, notify=notify, again=recompute)
         if notify:
             follow_up(config, report, store)
+            report = stages.refreshed(report, store)
         publish(config, whole(report), store, page=page)
     finally:
         store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from datetime import UTC, datetime
+from pathlib import Path
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run
@@ -23,6 +24,11 @@ from tasks.hop import whole
 
 ALERTS = ("slack",)
 TRIGGERS = ("deployment", "command")
+
+
+def model_name() -> str:
+    """Name a run after its model, where a path of a monitor file was given too."""
+    return Path(str(flow_run.get_parameters()["model"])).stem
 
 
 def say(text: str) -> None:
@@ -46,7 +52,7 @@ def window_of(
     zone = config.window.timezone
     asked = None if as_of is None else parse_time(as_of, zone)
     if window_end is None:
-        at = asked or _scheduled_start()
+        at = asked or scheduled_start()
         return config.cadence.latest(at, config.window.lag), at
     window = config.cadence.ending(parse_time(window_end, zone))
     if asked is not None and asked < window.end:
@@ -54,9 +60,10 @@ def window_of(
     return window, asked or stages.step_as_of(config, window)
 
 
-def _scheduled_start() -> datetime:
+def scheduled_start() -> datetime:
+    """Return the moment for which this run was scheduled, however late it started."""
     # Prefect gives its own kind of datetime, with an arithmetic of its own.
-    return datetime.fromisoformat(flow_run.get_scheduled_start_time().isoformat()).astimezone(UTC)
+    return datetime.fromisoformat(flow_run.getscheduled_start_time().isoformat()).astimezone(UTC)
 
 
 def follow_up(config: MonitorConfig, report: Report, store: Store) -> None:

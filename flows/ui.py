@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 4200
 POOL = "process"
 STARTUP_SECONDS = 90.0
-STOP_SECONDS = 20.0
+STOP_SECONDS = 10.0
 HOME = Path(".monitoring/prefect")
 EXAMPLE = Path("data/flights")
 ROOT = Path(__file__).parent.parent
@@ -104,13 +104,14 @@ def running(
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process as Ctrl-C would, and kill it when it takes too long."""
+    """End a process as Ctrl-C would; kill it, with all that it started, when it takes too long."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            # It leads a session of its own, so this reaches what it started and nothing else.
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 

@@ -41,7 +41,11 @@ def checks_table(report: Report) -> list[dict[str, Any]]:
     leaves neither.
     """
     rows = (check.to_dict() for check in worst_first(report.checks))
-    return [{name: row[name] for name in COLUMNS} for row in rows]
+    return [{name: _short(row[name]) for name in COLUMNS} for row in rows]
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 @hop

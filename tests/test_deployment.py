@@ -135,7 +135,7 @@ def test_a_bad_parameter_is_refused_before_there_is_a_run(
     parameters: dict[str, Any],
 ) -> None:
     path = f"deployments/{deployments['monitor/flights']['id']}/create_flow_run"
-    assert prefect_server.api.post(path, json={"parameters": parameters}).status_code == 409
+    assert prefect_server.ask(path, {"parameters": parameters}).status_code == 409
 
 
 def test_a_worker_runs_the_flow(run: dict[str, Any], prefect_server: PrefectServer) -> None:
