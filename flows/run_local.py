@@ -95,6 +95,28 @@ def call_flow(flow: Flow[..., Any] | str, **parameters: Any) -> Any:
         return called(**parameters)
 
 
+def start_server() -> None:
+    """Start the server that `call_flow` would start, if any, and let child processes use it too.
+
+    A hook that runs a flow of its own then starts none: that takes ten seconds.
+
+    Raises
+    ------
+    RuntimeError
+        When it does not answer in time.
+    """
+    for name, value in _ALWAYS.items():
+        os.environ.setdefault(name, value)
+    from prefect.server.api.server import SubprocessASGIServer
+
+    starting = _start_passing_server()
+    if starting is not None:
+        starting.join()
+    server = SubprocessASGIServer()
+    if server.running:
+        os.environ["PREFECT_API_URL"] = server.api_url
+
+
 def _named(name: str) -> Flow[..., Any]:
     found: Flow[..., Any] = getattr(importlib.import_module(f"flows.{name}"), name)
     return found

@@ -13,6 +13,7 @@ TRAINING_END = date(2013, 4, 1)
 SERVING_END = date(2014, 1, 1)
 # Where monitors/flights.yaml looks.
 FOLDER = Path("data/flights")
+DEMO = Path(".monitoring/demo")
 
 
 @click.group()
@@ -41,6 +42,21 @@ def prepare(out: Path) -> None:
     rows = sum(day.predictions for day in served)
     labels = sum(day.labels for day in served)
     click.echo(f"{rows:,} predictions and {labels:,} labels of {len(served)} days are in {out}")
+
+
+@main.command("demo")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEMO,
+    show_default=True,
+    help="Folder for everything; it is emptied first.",
+)
+def run_demo(out: Path) -> None:
+    """Serve April to December day by day, watch each, and retrain when the monitor asks for it."""
+    from examples.flights import demo
+
+    click.echo(demo.run(out).text)
 
 
 @main.command()

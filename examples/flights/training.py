@@ -63,8 +63,9 @@ class Model:
 
     @property
     def version(self) -> str:
-        """Name the model by the last day that it saw."""
-        return self.trained_until.strftime("%Y-%m-%dT%H%M%SZ")
+        """Name the model by the first and the last moment that it saw."""
+        first, last = (f"{at:%Y%m%dT%H%M%SZ}" for at in (self.trained_from, self.trained_until))
+        return f"{first}-{last}"
 
 
 def fit(frame: pd.DataFrame, *, target: str = "late", seed: int = 0) -> Model:
@@ -158,18 +159,30 @@ def load(folder: str | Path) -> Model:
 
 
 def publish(model: Model, root: str | Path) -> Path:
-    """Save a model under its version and make it the one that `current` loads.
+    """Save a model under its version and make it the one that `current` loads."""
+    folder = Path(root) / model.version
+    save(model, folder)
+    promote(model.version, root)
+    return folder
+
+
+def promote(version: str, root: str | Path) -> None:
+    """Make a saved version the one that `current` loads.
 
     The pointer is replaced in one step after the model is complete, so whoever serves sees the
     old model or the new one, never half of one.
+
+    Raises
+    ------
+    FileNotFoundError
+        When that version was never saved there.
     """
     root = Path(root)
-    folder = root / model.version
-    save(model, folder)
+    if not (root / version / "model.json").is_file():
+        raise FileNotFoundError(f"no model {version} in {root}")
     pointer = root / "current.tmp"
-    pointer.write_text(model.version + "\n", encoding="utf-8")
+    pointer.write_text(version + "\n", encoding="utf-8")
     os.replace(pointer, root / "current")
-    return folder
 
 
 def current(root: str | Path) -> Model:

@@ -97,7 +97,11 @@ def validate(
         loaded = _load(_subject(asked[group[0]]), column_of, rows, columns)
         own = [i for i in group if i < len(expectations)]
         drawn = [i for i in group if i >= len(expectations)]
-        for indices, limit in ((own, None), (drawn, sample_rows)):
+        parts: list[tuple[list[int], int | None]] = [(own, None), (drawn, sample_rows)]
+        if _whole(loaded, sample_rows, rows):
+            # The sample is the whole: one batch costs half as much as two.
+            parts = [(group, None)]
+        for indices, limit in parts:
             judged = _judge([asked[i] for i in indices], loaded, limit, rows)
             verdicts |= dict(zip(indices, judged, strict=True))
     names = _unique_names(asked)
@@ -107,6 +111,10 @@ def validate(
         )
         for i, e in enumerate(asked)
     ]
+
+
+def _whole(loaded: pd.DataFrame | str, limit: int, rows: int | None) -> bool:
+    return not isinstance(loaded, str) and max(rows or 0, len(loaded)) <= min(limit, len(loaded))
 
 
 @dataclass(frozen=True, slots=True)

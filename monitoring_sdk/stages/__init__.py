@@ -3,14 +3,22 @@
 from monitoring_sdk.stages.building import build_baseline
 from monitoring_sdk.stages.drift import build_profile, detect_drift
 from monitoring_sdk.stages.handle import Handle, find_config, pull_window
+from monitoring_sdk.stages.labelled_rows import labelled_rows
 from monitoring_sdk.stages.metrics import Metrics, compute_metrics
-from monitoring_sdk.stages.publish import deliver_alerts, deliver_all, deliver_triggers, publish
+from monitoring_sdk.stages.publish import (
+    deliver_alerts,
+    deliver_all,
+    deliver_triggers,
+    page_address,
+    publish,
+)
 from monitoring_sdk.stages.quality import Quality, check_quality
 from monitoring_sdk.stages.steps import (
     clock,
     decide,
     evaluate_window,
     read_back,
+    refreshed,
     revise,
     span_document,
     step_as_of,
@@ -34,9 +42,12 @@ __all__ = [
     "detect_drift",
     "evaluate_window",
     "find_config",
+    "labelled_rows",
+    "page_address",
     "publish",
     "pull_window",
     "read_back",
+    "refreshed",
     "revise",
     "span_document",
     "step_as_of",

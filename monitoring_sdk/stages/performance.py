@@ -45,9 +45,7 @@ def _predictions(config: MonitorConfig, span: Window) -> pa.Table:
     return pa.Table.from_batches(batches)
 
 
-def _label_batches(
-    config: MonitorConfig, span: Window, as_of: datetime
-) -> Iterator[pa.RecordBatch]:
+def label_batches(config: MonitorConfig, span: Window, as_of: datetime) -> Iterator[pa.RecordBatch]:
     """Stream the labels that can speak of a span.
 
     A partitioned source is read from the span's start on: a label is not known before its
@@ -86,7 +84,7 @@ def join_labels(
     if missing:
         raise SourceError(f"predictions lack the id column {missing[0]!r}")
     try:
-        batches: Iterable[pa.RecordBatch] = _label_batches(config, span, as_of)
+        batches: Iterable[pa.RecordBatch] = label_batches(config, span, as_of)
         found = resolve(
             table,
             batches,

@@ -1,0 +1,251 @@
+"""The demo: serve a year day by day, watch it, retrain when the monitor asks for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from examples.flights import data, exploring, serving, training
+from monitoring_sdk import stages
+from monitoring_sdk.adapters.store import Store, open_store
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.render.summary import span_text
+from monitoring_sdk.report import Trigger
+from monitoring_sdk.window import Window
+
+MONITOR = Path("monitors/flights.yaml")
+DATA = "data/flights"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which days are trained on, taken as the baseline, and monitored (New York days).
+
+    `training_start` to `baseline_start` are trained on, `baseline_start` to `start` are the
+    baseline, `start` up to, but without, `end` are served and monitored one by one.
+    """
+
+    training_start: date = date(2013, 1, 1)
+    baseline_start: date = date(2013, 4, 1)
+    start: date = date(2013, 6, 1)
+    end: date = date(2014, 1, 1)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the demo ended with."""
+
+    text: str
+    incidents: Path
+    report: Path
+
+
+def run(folder: Path, plan: Plan = Plan(), *, monitor: Path = MONITOR) -> Told:
+    """Run the demo, in a folder that is emptied first.
+
+    Everything is written under the folder: data, models, store, baselines, the monitor file with
+    its paths changed, and the page. The environment of this process says so to the flows, and
+    through them to the hook.
+
+    Parameters
+    ----------
+    folder : Path
+    plan : Plan
+    monitor : Path
+        The monitor file that is watched by.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    config, file = _set_up(folder, monitor)
+    with _environment(folder):
+        server = _start_server()
+        flights = prepare(folder / "data", plan)
+        server.join()
+        return _watch(config, file, flights, folder, plan)
+
+
+def prepare(root: Path, plan: Plan) -> pd.DataFrame:
+    """Train and publish the first model, and serve the baseline's days at once.
+
+    Returns
+    -------
+    DataFrame
+        Every flight that is served, now or later.
+    """
+    _tell("training on the flights before " + f"{plan.baseline_start:%Y-%m-%d}")
+    flights = data.load_flights()
+    past, rest = exploring.split(flights, plan.baseline_start)
+    _, past = exploring.split(past, plan.training_start)
+    served, _ = exploring.split(rest, plan.end)
+    model = training.fit(past)
+    training.publish(model, root / "model")
+    for day in serving.serve(model, served, root, plan.baseline_start, plan.start):
+        _progress(f"serving {day.day}")
+    return served
+
+
+def _set_up(folder: Path, monitor: Path) -> tuple[MonitorConfig, Path]:
+    """Write the monitor file again with the demo's paths and this Python."""
+    text = monitor.read_text(encoding="utf-8")
+    text = text.replace(DATA, str(folder / "data")).replace("[python,", f"[{sys.executable},")
+    file = folder / "monitors" / monitor.name
+    file.parent.mkdir()
+    file.write_text(text, encoding="utf-8")
+    config, _ = stages.find_config(file)
+    return config, file
+
+
+@contextmanager
+def _environment(folder: Path) -> Iterator[None]:
+    """Point everything at the demo's folder, for this process and those it starts."""
+    settings: Mapping[str, str] = {
+        "MONITORING_STORE": f"sqlite:///{folder / 'store.db'}",
+        "MONITORING_BASELINES": str(folder / "baselines"),
+        "MONITORING_REPORTS": str(folder / "reports"),
+        "MONITORING_MONITORS": str(folder / "monitors"),
+        # The demo's own lines say how far it is; nobody reads the logs of a passing server.
+        "PREFECT_LOGGING_LEVEL": "ERROR",
+        "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    }
+    names = {*settings, "PREFECT_API_URL"}
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _start_server() -> threading.Thread:
+    """Start Prefect's passing server while the first model is trained."""
+    from flows.run_local import start_server
+
+    thread = threading.Thread(target=start_server, daemon=True)
+    thread.start()
+    return thread
+
+
+def _watch(
+    config: MonitorConfig, file: Path, flights: pd.DataFrame, folder: Path, plan: Plan
+) -> Told:
+    windows = _windows(config, plan.start, plan.end)
+    first, last = _midnight(plan.baseline_start), _midnight(plan.start)
+    built = stages.build_baseline(config, first, last, now=last)
+    _tell(f"baseline {built.version}: {built.rows:,} rows of {len(built.windows)} days")
+    week = Weekly()
+    for window in windows:
+        status = step(config, file, flights, folder / "data", window)
+        week.add(_day(window), status)
+    week.end()
+    store = open_store()
+    try:
+        return conclude(config, windows, store, folder)
+    finally:
+        store.close()
+
+
+def step(
+    config: MonitorConfig, file: Path, flights: pd.DataFrame, root: Path, window: Window
+) -> str:
+    """Serve one day with the model that is current, and look at it; return the day's status."""
+    from flows.run_local import call_flow
+
+    day = _day(window)
+    model = training.current(root / "model")
+    list(serving.serve(model, flights, root, day, day + timedelta(days=1)))
+    found = call_flow("monitor", model=str(file), window_end=window.end, page=False)
+    return str(found["status"])
+
+
+def conclude(config: MonitorConfig, windows: Sequence[Window], store: Store, folder: Path) -> Told:
+    """Judge all windows with the labels known at the end, and write down what was found."""
+    at = windows[-1].end
+    stages.revise(config, windows, at, store)
+    document = stages.span_document(config, windows, at, store, checks=True)
+    incidents, triggers = store.incidents(config.model), store.triggers(config.model)
+    published = stages.publish(config, store)
+    report, listed = folder / "report.html", folder / "incidents.json"
+    shutil.copyfile(published.path, report)
+    found = {
+        "schema": 1,
+        "model": config.model,
+        "incidents": [i.to_dict() for i in incidents],
+        "triggers": [t.to_dict() for t in triggers],
+        "pages": len(incidents),
+    }
+    listed.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    lines = [span_text(document, config.window.timezone), "", *_retrainings(triggers), ""]
+    lines += [f"incidents: {listed}", f"report: {report}"]
+    return Told("\n".join(lines), listed, report)
+
+
+def _retrainings(triggers: Sequence[Trigger]) -> list[str]:
+    if not triggers:
+        return ["no retraining was asked for"]
+    lines = []
+    for trigger in triggers:
+        day = (trigger.window_end - timedelta(microseconds=1)).astimezone(ZoneInfo(data.ZONE))
+        lines.append(f"retraining asked for on {day:%Y-%m-%d} because {trigger.reason}")
+        lines.append(f"  {trigger.state}: {trigger.outcome or 'nothing is known of it'}")
+    return lines
+
+
+def _windows(config: MonitorConfig, start: date, end: date) -> list[Window]:
+    return list(config.cadence.windows(_midnight(start), _midnight(end)))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(data.ZONE)).astimezone(UTC)
+
+
+def _day(window: Window) -> date:
+    return window.start.astimezone(ZoneInfo(data.ZONE)).date()
+
+
+class Weekly:
+    """Lines of progress: each day on a terminal, a line a week elsewhere."""
+
+    def __init__(self) -> None:
+        self._days: list[tuple[date, str]] = []
+
+    def add(self, day: date, status: str) -> None:
+        """Take a day in."""
+        if self._days and day.weekday() == 0:
+            self.end()
+        self._days.append((day, status))
+        _progress(f"{day} {status}")
+
+    def end(self) -> None:
+        """End the week, and tell of it where each day was not shown."""
+        if self._days and not sys.stderr.isatty():
+            alerts = sum(status == "alert" for _, status in self._days)
+            _tell(f"{self._days[0][0]}: {len(self._days)} days, {alerts} with an alert")
+        self._days = []
+
+
+def _progress(text: str) -> None:
+    """Write a line over the one before, and let what is printed next start on it."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\033[K{text}\r")
+        sys.stderr.flush()
+
+
+def _tell(text: str) -> None:
+    clear = "\033[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{clear}{text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,60 @@
+"""Whole prediction rows beside their labels, as a trainer needs them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+
+from monitoring_sdk.adapters.sources.source import open_source, read_table
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.errors import ConfigError
+from monitoring_sdk.labels import resolve
+from monitoring_sdk.stages.performance import label_batches
+from monitoring_sdk.window import Window
+
+
+def labelled_rows(config: MonitorConfig, span: Window, as_of: datetime) -> pd.DataFrame:
+    """Return every column of the predictions of a span, and their labels known as of a moment.
+
+    Parameters
+    ----------
+    config : MonitorConfig
+    span : Window
+        Rows with `span.start <= timestamp < span.end`, windows or not.
+    as_of : datetime
+        A label with a later timestamp is not there yet.
+
+    Returns
+    -------
+    DataFrame
+        A row for each prediction. The column of `columns.label` is null without a label; where
+        the monitor file names a `label_timestamp`, that column says since when it is known (UTC).
+
+    Raises
+    ------
+    ConfigError
+        When the monitor file names no labels.
+    SourceError
+        When a source cannot be read, or lacks a column.
+    """
+    columns, known = config.columns, config.columns.label_timestamp
+    if config.source.labels is None or columns.label is None:
+        raise ConfigError(f"{config.model}: no source.labels: there is nothing to learn from")
+    source = open_source(config.source.predictions)
+    names = source.schema(span, columns.timestamp).names
+    table = read_table(source, names, window=span, timestamp=columns.timestamp)
+    found = resolve(
+        table,
+        label_batches(config, span, as_of),
+        id_columns=columns.id,
+        label=columns.label,
+        label_timestamp=None if known is None else known.column,
+        unit=None if known is None else known.unit,
+        as_of=as_of,
+    )
+    rows: pd.DataFrame = table.to_pandas()
+    rows[columns.label] = found.label.to_pandas().to_numpy()
+    if known is not None:
+        rows[known.column] = found.label_timestamp.to_pandas().array
+    return rows
