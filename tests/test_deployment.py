@@ -88,7 +88,12 @@ def run(
 
 
 def test_everything_is_deployed(deployments: dict[str, dict[str, Any]]) -> None:
-    assert {"monitor/flights", "backfill/flights", "build-baseline/flights"} <= set(deployments)
+    assert set(deployments) == {
+        "monitor/flights",
+        "backfill/flights",
+        "build-baseline/flights",
+        "retrain/flights",
+    }
     monitor = deployments["monitor/flights"]
     assert monitor["parameters"] == {"model": "flights"}
     assert monitor["enforce_parameter_schema"] is True

@@ -111,7 +111,12 @@ def test_the_file_is_what_prefect_accepts() -> None:
 def test_deployments_have_names_of_their_own() -> None:
     names = [f"{flow_of(d).name}/{d['name']}" for d in DEPLOYMENTS]
     assert sorted(names) == sorted(set(names))
-    assert {"monitor/flights", "backfill/flights", "build-baseline/flights"} <= set(names)
+    assert {
+        "monitor/flights",
+        "backfill/flights",
+        "build-baseline/flights",
+        "retrain/flights",
+    } <= set(names)
 
 
 @each
