@@ -18,6 +18,7 @@ from monitoring_sdk.config import MonitorConfig, parse_config
 from monitoring_sdk.metrics.table import metric
 from monitoring_sdk.report import Check, Report
 from monitoring_sdk.stages import build_baseline, evaluate_window, revise, span_document, walk
+from monitoring_sdk.stages.checking import check_monitor
 from monitoring_sdk.stages.performance import join_labels
 from monitoring_sdk.window import Window
 
@@ -227,6 +228,25 @@ def test_a_weekly_reference_suits_monthly_windows(tmp_path: Path, store: Store) 
     assert rows.status == "ok"
     assert rows.effect == pytest.approx(0, abs=0.1 * 4955)
     assert report.status == "ok"
+
+
+def test_a_limit_for_a_column_that_is_not_there_is_a_problem(
+    tmp_path: Path, baselines: Path
+) -> None:
+    file = tmp_path / "car_loan.yaml"
+    file.write_text(f"""\
+model: car_loan
+source: {{predictions: "{CASE / "predictions.parquet"}"}}
+columns: {{timestamp: timestamp, prediction: y_pred, exclude: [id, period]}}
+thresholds: {{psi: {{columns: [car_valeu, "*_income_*"], max: 0.2}}}}
+""")
+    checked = check_monitor(file)
+    assert len(checked.problems) == 1
+    assert checked.problems[0].startswith(
+        "thresholds.psi.0.columns: no such column is watched: got 'car_valeu'; allowed: car_value,"
+    )
+    assert checked.problems[0].endswith("did you mean car_value?")
+    assert checked.wrong_file
 
 
 # --- Faults -------------------------------------------------------------------------------------

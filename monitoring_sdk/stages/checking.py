@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,7 @@ def _predictions(
                     "no such column in the predictions", where=where, got=name, allowed=schema.names
                 )
             )
+    problems += _idle_rules(config, tuple(layout.kinds))
     if columns.timestamp.column in schema.names:
         rows = source.count(None, None)
         bounds = source.bounds(columns.timestamp)
@@ -118,6 +121,22 @@ def _predictions(
         )
         found.append(f"predictions: {rows} rows{span}")
     found.append(f"features: {len(layout.numeric)} numeric, {len(layout.categorical)} categorical")
+
+
+def _idle_rules(config: MonitorConfig, columns: Sequence[str]) -> list[str]:
+    """Return the limits that hold for no column: a misspelt name would keep silent for ever."""
+    return [
+        explain(
+            "no such column is watched",
+            where=f"thresholds.{name}.{i}.columns",
+            got=glob,
+            allowed=columns,
+        )
+        for name, rules in config.thresholds.items()
+        for i, rule in enumerate(rules)
+        for glob in rule.columns
+        if not fnmatch.filter(columns, glob)
+    ]
 
 
 def _labels(config: MonitorConfig, found: list[str], problems: list[str]) -> None:
