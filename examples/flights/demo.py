@@ -143,14 +143,17 @@ def _start_server() -> threading.Thread:
 def _watch(
     config: MonitorConfig, file: Path, flights: pd.DataFrame, folder: Path, plan: Plan
 ) -> Told:
+    from flows.run_local import local_settings
+
     windows = _windows(config, plan.start, plan.end)
     first, last = _midnight(plan.baseline_start), _midnight(plan.start)
     built = stages.build_baseline(config, first, last, now=last)
     _tell(f"baseline {built.version}: {built.rows:,} rows of {len(built.windows)} days")
     week = Weekly()
-    for window in windows:
-        status = step(config, file, flights, folder / "data", window)
-        week.add(_day(window), status)
+    with local_settings():
+        for window in windows:
+            status = step(config, file, flights, folder / "data", window)
+            week.add(_day(window), status)
     week.end()
     store = open_store()
     try:

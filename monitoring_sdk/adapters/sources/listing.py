@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -68,9 +70,31 @@ def filesystem(path: str) -> tuple[Any, str]:
 def arrow_filesystem(path: str) -> Any:
     """Return the file system of a path for Arrow; local files skip the Python layer."""
     fs, _ = filesystem(path)
-    if "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol):
+    if _is_local(fs):
         return pafs.LocalFileSystem()
     return pafs.PyFileSystem(pafs.FSSpecHandler(fs))
+
+
+def _is_local(fs: Any) -> bool:
+    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+
+
+def _walk(folder: str) -> dict[str, Any]:
+    """Find every file under a local folder; several times faster than `fsspec` does."""
+    found = {}
+    for root, _, names in os.walk(folder, onerror=_raise):
+        for name in names:
+            path = os.path.join(root, name)
+            # A file that is replaced or removed meanwhile is simply not there any more.
+            with contextlib.suppress(FileNotFoundError):
+                known = os.stat(path)
+                found[path.replace(os.sep, "/")] = {"size": known.st_size, "mtime": known.st_mtime}
+    return found
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def list_entries(path: str) -> tuple[Entry, ...]:
@@ -106,7 +130,8 @@ def _find(fs: Any, path: str, inner: str) -> tuple[Entry, ...]:
             infos |= fs.find(name, detail=True) if info["type"] == "directory" else {name: info}
         return _entries(fs, infos, root, path)
     if fs.isdir(inner):
-        return _entries(fs, fs.find(inner, detail=True), inner.rstrip("/"), path)
+        found = _walk(inner) if _is_local(fs) else fs.find(inner, detail=True)
+        return _entries(fs, found, inner.rstrip("/"), path)
     info = fs.info(inner)
     if not inner.lower().endswith(READABLE):
         raise SourceError(
