@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from None
     try:
-        data = _parser().load(text)
+        data = copy.deepcopy(_parsed(text))
     except YAMLError as error:
         raise ConfigError(f"{path}: {_first_words(error)}") from None
     except (ValueError, RecursionError) as error:
@@ -54,6 +56,12 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: the file must hold keys and values, starting with `model:`")
     return data
+
+
+# A run asks for its monitor file several times, and parsing takes as long as reading a window.
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Any:
+    return _parser().load(text)
 
 
 def _first_words(error: YAMLError) -> str:

@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,8 @@ def pack_checks(checks: Sequence[Check], window: Window) -> bytes:
     return pack_json({"count": len(dicts), "columns": columns})
 
 
+# A process that walks through many windows reads the verdicts on the last ones again and again.
+@lru_cache(maxsize=1024)
 def unpack_checks(packed: bytes, window: Window) -> tuple[Check, ...]:
     """Read the checks back, in their order."""
     data = unpack_json(packed)
@@ -116,7 +119,7 @@ def row_of(found: sa.Row[Any]) -> ResultRow:
         found.status,
         found.reason,
         found.rows,
-        unpack_checks(found.checks, window),
+        unpack_checks(bytes(found.checks), window),
         found.revision,
     )
 

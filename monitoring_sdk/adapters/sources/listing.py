@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -190,6 +191,7 @@ def _next_period(start: datetime, form: str) -> datetime | None:
     return start.replace(year=start.year + 1) if "%Y" in form or "%y" in form else None
 
 
+@lru_cache(maxsize=4096)
 def _dates(value: str, form: str) -> tuple[date, date] | None:
     try:
         start = datetime.strptime(value, form).replace(tzinfo=UTC)
