@@ -46,6 +46,11 @@ def test_a_limit_lies_a_margin_beyond_the_most_extreme() -> None:
     assert high.far >= max(found) + 1.5 * (max(found) - middle) - 1e-12
 
 
+def test_the_margin_counts_where_one_window_stood_out() -> None:
+    (limit,) = limits(series([0.0] * 29 + [1.0]), n=ROWS, direction="above")
+    assert (limit.near, limit.far) == (1.5, 2.5)
+
+
 @pytest.mark.parametrize("side", ["above", "below"])
 def test_both_sides_are_mirror_images(side: Any) -> None:
     found = usual(2)

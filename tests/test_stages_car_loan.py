@@ -359,6 +359,39 @@ def test_a_critical_expectation_that_fails_skips_the_rest(tmp_path: Path, store:
     assert judged == {november.window, january.window}
 
 
+def test_a_warning_that_fails_blocks_nothing(tmp_path: Path, store: Store) -> None:
+    few = {
+        "type": "expect_column_values_to_be_between",
+        "column": "car_value",
+        "max_value": 0,
+        "severity": "warning",
+    }
+    config = settings(CASE / "predictions.parquet", quality=[few])
+    (november,) = walk(config, months(config)[:1], store)
+    declared = of(november, few["type"], "car_value")
+    assert (declared.status, declared.severity) == ("alert", "warning")
+    assert november.status == "ok"
+    assert of(november, "psi", "car_value").status == "ok"
+
+
+def test_old_labels_read_again_do_not_keep_an_incident_open(tmp_path: Path, store: Store) -> None:
+    labels = pd.read_parquet(CASE / "labels.parquet")
+    rows = pd.read_parquet(CASE / "predictions.parquet", columns=["id", "timestamp"])
+    bad = rows["id"][rows["timestamp"].dt.strftime("%Y-%m") == "2018-11"]
+    flipped = labels["id"].isin(bad) & (labels["id"] % 3 == 0)
+    labels["y_true"] = labels["y_true"].where(~flipped, 1 - labels["y_true"])
+    labels.to_parquet(tmp_path / "labels.parquet")
+    config = settings(CASE / "predictions.parquet", known=str(tmp_path / "labels.parquet"))
+    reports = list(walk(config, months(config)[:5], store, notify=True))
+    (incident,) = store.incidents(config.model)
+    assert incident.families == ("performance",)
+    # November is judged at the end of December, and January to March are quiet.
+    assert incident.opened == datetime(2019, 1, 1, tzinfo=UTC)
+    assert incident.closed == datetime(2019, 4, 1, tzinfo=UTC)
+    assert [r.status for r in reports] == ["ok", "alert", "ok", "ok", "ok"]
+    assert [m.message.transition for m in store.messages()].count("closed") == 1
+
+
 def test_too_few_labels_are_waited_for_and_given_up_in_the_end(
     tmp_path: Path, store: Store
 ) -> None:
