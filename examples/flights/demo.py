@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import os
 import shutil
@@ -135,7 +136,9 @@ def _start_server() -> threading.Thread:
     """Start Prefect's passing server while the first model is trained."""
     from flows.run_local import start_server
 
-    thread = threading.Thread(target=start_server, daemon=True)
+    # With the settings that hold here, wherever they come from.
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(start_server,), daemon=True)
     thread.start()
     return thread
 
