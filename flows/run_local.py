@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from monitoring_sdk.errors import MonitoringError
+
 if TYPE_CHECKING:
     from prefect import Flow
 
@@ -71,7 +73,7 @@ def call_flow(flow: Flow[..., Any] | str, **parameters: Any) -> Any:
     Raises
     ------
     MonitoringError
-        What the flow raised: it could not look.
+        What the flow raised: it could not look. Also when no Prefect server answers.
     """
     for name, value in _ALWAYS.items():
         os.environ.setdefault(name, value)
@@ -81,7 +83,31 @@ def call_flow(flow: Flow[..., Any] | str, **parameters: Any) -> Any:
         called = _named(flow) if isinstance(flow, str) else flow
         if starting is not None:
             starting.join()
-        return called(**parameters)
+        try:
+            return called(**parameters)
+        except RuntimeError as error:
+            if (why := _no_server()) is not None:
+                raise MonitoringError(why) from error
+            raise
+
+
+def _no_server() -> str | None:
+    """Say why no server is there, if there is none; asked only after a call has failed."""
+    from prefect.client.orchestration import get_client
+    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value()
+    if not url:
+        started = SubprocessASGIServer().running
+        return None if started else "the Prefect server of this process did not start"
+    with get_client(sync_client=True) as client:
+        if client.api_healthcheck() is None:
+            return None
+    return (
+        f"no Prefect server answers at {url}: start it, or unset PREFECT_API_URL (or leave the "
+        "Prefect profile that names it) to run without one"
+    )
 
 
 @contextmanager

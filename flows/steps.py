@@ -63,7 +63,7 @@ def window_of(
 def scheduled_start() -> datetime:
     """Return the moment for which this run was scheduled, however late it started."""
     # Prefect gives its own kind of datetime, with an arithmetic of its own.
-    return datetime.fromisoformat(flow_run.getscheduled_start_time().isoformat()).astimezone(UTC)
+    return datetime.fromisoformat(flow_run.get_scheduled_start_time().isoformat()).astimezone(UTC)
 
 
 def follow_up(config: MonitorConfig, report: Report, store: Store) -> None:

@@ -18,6 +18,7 @@ from small_model import DRIFT_DAY, MODEL, day, write_small_model
 
 from flows.run_local import call_flow
 from flows.steps import window_of
+from flows.ui import free_port
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
@@ -148,6 +149,15 @@ def test_artifact_keys_are_what_prefect_takes(model: str) -> None:
     assert key.replace("-", "").isalnum()
     assert key == key.lower()
     assert key.endswith("-report")
+
+
+def test_a_server_that_does_not_answer_is_named() -> None:
+    gone = f"http://127.0.0.1:{free_port()}/api"
+    with (
+        temporary_settings({PREFECT_API_URL: gone}),
+        pytest.raises(MonitoringError, match=f"no Prefect server answers at {gone}"),
+    ):
+        call_flow("monitor", model=MODEL)
 
 
 @pytest.mark.server
