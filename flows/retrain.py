@@ -12,9 +12,8 @@ from typing import Any
 
 import click
 from prefect import flow
-from prefect.runtime import flow_run
 
-from flows.steps import say
+from flows.steps import model_name, say, scheduled_start
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
@@ -26,7 +25,7 @@ from tasks.hop import whole
 from tasks.replace import compare_models, fit_new_baseline, publish_model, save_model
 
 
-@flow(name="retrain", flow_run_name="{model}", persist_result=False)
+@flow(name="retrain", flow_run_name=model_name, persist_result=False)
 def retrain(
     model: str,
     trainer: str,
@@ -66,8 +65,7 @@ def _moment(config: MonitorConfig, trigger: Trigger | None, asked: datetime | No
         return parse_time(asked, config.window.timezone)
     if trigger is not None:
         return trigger.window_end
-    started = flow_run.get_scheduled_start_time()
-    return config.cadence.latest(started, config.window.lag).end
+    return config.cadence.latest(scheduled_start(), config.window.lag).end
 
 
 def _replace(
