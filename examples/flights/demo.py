@@ -207,7 +207,7 @@ def _retrainings(triggers: Sequence[Trigger]) -> list[str]:
     for trigger in triggers:
         day = (trigger.window_end - timedelta(microseconds=1)).astimezone(ZoneInfo(data.ZONE))
         lines.append(f"retraining asked for on {day:%Y-%m-%d} because {trigger.reason}")
-        lines.append(f"  {trigger.state}: {trigger.outcome or 'nothing is known of it'}")
+        lines.append(f"  {trigger.outcome or f'{trigger.state}: nothing came of it yet'}")
     return lines
 
 

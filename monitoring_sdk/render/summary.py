@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitoring_sdk.render.console import weeks
 from monitoring_sdk.render.numbers import window_words
 from monitoring_sdk.render.words import headline, rows_words, status_label, words, worst_first
-from monitoring_sdk.report import Report
+from monitoring_sdk.report import Incident, Report
 
 TOP = 8
 
@@ -40,6 +41,16 @@ def _severity(severity: str) -> str:
     return "" if severity == "critical" else f" ({severity})"
 
 
+def _opening(incident: Incident, reports: Sequence[Report]) -> Report | None:
+    """Return the report that an incident opened on: labels come late, so often an earlier one."""
+    before = [r for r in reports if r.window.end <= incident.opened]
+    for report in reversed(before):
+        paging = tuple(c for c in report.checks if c.pages and c.key in incident.checks)
+        if paging:
+            return dataclasses.replace(report, checks=paging)
+    return before[-1] if before else None
+
+
 def span_text(document: Mapping[str, Any], timezone: str = "UTC") -> str:
     """Write a span of windows by week, and its incidents."""
     reports = [Report.from_dict(w) for w in document["windows"]]
@@ -51,7 +62,7 @@ def span_text(document: Mapping[str, Any], timezone: str = "UTC") -> str:
     names = dict.fromkeys(c.name for r in reports for c in r.checks if c.family == "performance")
     lines = [weeks(reports, metrics=list(names)[:4], incidents=opened, timezone=timezone)]
     for incident in opened:
-        report = next((r for r in reports if r.window.end == incident.opened), None)
+        report = _opening(incident, reports)
         end = f"closed {incident.closed:%Y-%m-%d %H:%M} UTC" if incident.closed else "still open"
         text = headline(incident, report, "opened", timezone) if report is not None else ""
         lines.append(f"incident {incident.opened:%Y-%m-%d %H:%M} UTC, {end}: {text}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitoring_sdk.adapters.quality import validate
 from monitoring_sdk.config import Expectation
 from monitoring_sdk.preflight import preflight
 from monitoring_sdk.report import Check
@@ -28,6 +27,9 @@ def check_quality(handle: Handle) -> Quality:
     """
     if handle.rows == 0:
         return Quality(())
+    # Great Expectations takes a second or more to import: only who checks waits for it.
+    from monitoring_sdk.adapters.quality import validate
+
     found, config = scan(handle), handle.config
     kinds = handle.layout.kinds
     columns = config.columns
