@@ -151,7 +151,9 @@ def _suite(keys: tuple[str, ...]) -> Any:
 @lru_cache(maxsize=1)
 def _batches() -> Any:
     """Return what turns frames into batches: one for a process, in memory, silent."""
-    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+    # The second has a level of its own, and says where its temporary folder is.
+    for name in ("great_expectations", "great_expectations.data_context.types.base"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset("window")
