@@ -281,6 +281,13 @@ def test_a_baseline_of_few_windows_is_said_to_be_one(config: MonitorConfig, plac
         replacing.fit_replacement(config, rows.iloc[:0], AS_OF)
 
 
+def test_the_demo_empties_no_folder_of_others(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(ConfigError, match="left alone"):
+        demo.run(tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
 @pytest.mark.server
 class TestAsAProcess:
     def test_the_hooks_environment_says_what_to_do(
@@ -315,7 +322,7 @@ class TestAsAProcess:
         monkeypatch.setenv("PREFECT_API_URL", prefect_server.url)
         monkeypatch.chdir(ROOT)
         folder = tmp_path / "demo"
-        folder.mkdir()
+        (folder / "monitors").mkdir(parents=True)
         (folder / "old").touch()
         monitor = tmp_path / "flights.yaml"
         # A limit that every day breaks, so that retraining is asked for on the second.

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from examples.flights import data, exploring, serving, training
+from monitoring_sdk.errors import MonitoringError
 
 TRAINING_END = date(2013, 4, 1)
 SERVING_END = date(2014, 1, 1)
@@ -56,7 +57,10 @@ def run_demo(out: Path) -> None:
     """Serve April to December day by day, watch each, and retrain when the monitor asks for it."""
     from examples.flights import demo
 
-    click.echo(demo.run(out).text)
+    try:
+        click.echo(demo.run(out).text)
+    except MonitoringError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.command()

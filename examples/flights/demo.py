@@ -21,6 +21,7 @@ from examples.flights import data, exploring, serving, training
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.render.summary import span_text
 from monitoring_sdk.report import Trigger
 from monitoring_sdk.window import Window
@@ -65,7 +66,14 @@ def run(folder: Path, plan: Plan = Plan(), *, monitor: Path = MONITOR) -> Told:
     plan : Plan
     monitor : Path
         The monitor file that is watched by.
+
+    Raises
+    ------
+    ConfigError
+        When the folder holds what no demo has left there.
     """
+    if folder.exists() and any(folder.iterdir()) and not (folder / "monitors").is_dir():
+        raise ConfigError(f"{folder} holds something that is not the demo's: it is left alone")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     config, file = _set_up(folder, monitor)
