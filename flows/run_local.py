@@ -172,8 +172,8 @@ def _start_passing_server() -> threading.Thread | None:
     server = SubprocessASGIServer()
     if server.running:
         return None
-    for name, value in _PASSING.items():
-        os.environ.setdefault(name, value)
+    own = {name: value for name, value in _PASSING.items() if name not in os.environ}
+    os.environ.update(own)
 
     def start() -> None:
         # A failure shows again, and is raised, where the flow's call starts the server itself.
@@ -181,6 +181,10 @@ def _start_passing_server() -> threading.Thread | None:
             server.start(STARTUP_SECONDS)
         except Exception as error:
             logging.getLogger(__name__).debug("the passing server did not start: %s", error)
+        finally:
+            # They are the passing server's; a lasting one that this process starts has its own.
+            for name in own:
+                os.environ.pop(name, None)
 
     thread = threading.Thread(target=start, daemon=True)
     thread.start()
