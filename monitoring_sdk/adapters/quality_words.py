@@ -148,6 +148,7 @@ def interval(arguments: Mapping[str, Any]) -> str:
     '(0, 2.5]'
     """
     low, high = arguments.get("min_value"), arguments.get("max_value")
+    low, high = (f"{v:.6g}" if isinstance(v, float) else v for v in (low, high))
     left = "(-inf" if low is None else f"{'(' if arguments.get('strict_min') else '['}{low}"
     right = "inf)" if high is None else f"{high}{')' if arguments.get('strict_max') else ']'}"
     return f"{left}, {right}"

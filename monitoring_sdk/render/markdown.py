@@ -57,15 +57,18 @@ def image(drawn: bytes | str, title: str) -> str:
     return f"![{plain(title)}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
 
 
-def _row(check: Check) -> list[str]:
+def _row(check: Check, report: Report, timezone: str) -> list[str]:
     value, threshold = pair(check.value, check.threshold, unit_of(check.name))
     status = status_label(check.status)
     if check.status == "alert":
         status = f"**{status}**" if check.severity == "critical" else f"{status} (warning)"
+    # Labels that came due at this step speak of an earlier window.
+    other = check.window != report.window
+    about = f" of {window_text(check.window, timezone)}" if other else ""
     return [
         check.family,
         plain(subject(check) or NOTHING),
-        plain(label(check.name)),
+        plain(label(check.name)) + about,
         status,
         value,
         threshold,
@@ -135,7 +138,7 @@ def report_markdown(
     parts += [image(drawn, title) for title, drawn in charts]
     if checks:
         head = ["Family", "Column", "Check", "Status", "Value", "Limit", "Limit is", "Rows"]
-        parts.append(table([*head, "Reason"], [_row(c) for c in checks[:limit]]))
+        parts.append(table([*head, "Reason"], [_row(c, report, timezone) for c in checks[:limit]]))
     if len(checks) > limit:
         parts.append(f"+{len(checks) - limit:,} more checks")
     return "\n\n".join(parts)

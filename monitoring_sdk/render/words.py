@@ -64,7 +64,7 @@ STATUSES: Mapping[str, str] = {
 THRESHOLDS_FROM: Mapping[str, str] = {
     "budget": "alarm budget",
     "user": "monitor file",
-    "provisional": "provisional (short baseline)",
+    "provisional": "provisional (from the reference windows)",
     "contract": "hard contract",
 }
 FAMILY_ORDER = ("performance", "estimate", "prediction", "drift", "quality", "operations")
