@@ -6,15 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
@@ -23,274 +19,30 @@ from pydantic import (
 )
 
 from monitoring_sdk import config_problems
-from monitoring_sdk.config_problems import not_allowed, shown
+from monitoring_sdk.config_problems import shown
+from monitoring_sdk.config_sections import (
+    Alerts,
+    BaselineSettings,
+    Columns,
+    Expectation,
+    LabelSettings,
+    Owner,
+    Retraining,
+    Rule,
+    Section,
+    Sources,
+    Thresholds,
+    WindowSettings,
+    as_names,
+)
 from monitoring_sdk.drift.methods import METHODS
 from monitoring_sdk.errors import ConfigError, explain
 from monitoring_sdk.metrics.operations import OPERATIONS
 from monitoring_sdk.metrics.table import DEFAULTS, METRICS
-from monitoring_sdk.window import EVERY_ALLOWED, Cadence, parse_duration, parse_time
+from monitoring_sdk.window import Cadence, parse_time
 from monitoring_sdk.yaml_file import interpolate, read_mapping
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-def _names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-def _duration(value: Any) -> timedelta:
-    try:
-        return parse_duration(value)
-    except (ConfigError, OverflowError):
-        raise not_allowed("not a length of time", ["15min", "8h", "2d"]) from None
-
-
-def _every(value: str) -> str:
-    try:
-        Cadence(value)
-    except ConfigError:
-        raise not_allowed("not a window length", EVERY_ALLOWED) from None
-    return value
-
-
-def _zone(value: str) -> str:
-    try:
-        Cadence("1d", value)
-    except ConfigError:
-        raise not_allowed("unknown time zone", ["UTC", "Europe/Berlin", "..."]) from None
-    return value
-
-
-def _scalar(value: Any) -> Any:
-    if not isinstance(value, bool | int | float | str):
-        raise not_allowed("must be one value")
-    return value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Every = Annotated[str, AfterValidator(_every)]
-Zone = Annotated[str, AfterValidator(_zone)]
-Scalar = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
-SeverityName = Literal["critical", "warning"]
-
-
-class _Section(BaseModel):
-    # A limit that is NaN would never be passed.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_absent(cls, value: Any) -> Any:
-        """Take a key without a value (`alerts:`) as one that is not there."""
-        if not isinstance(value, dict):
-            return value
-        return {k: v for k, v in value.items() if v is not None or k not in cls.model_fields}
-
-
-class Partition(_Section):
-    """How the folders of a source are named, so that a window reads only its own."""
-
-    column: str
-    format: str = "%Y-%m-%d"
-
-
-class SourceSpec(_Section):
-    """Where rows come from: files (`path`), or a database (`url` with `table` or `query`)."""
-
-    path: str | None = None
-    partition: Partition | None = None
-    url: str | None = Field(default=None, repr=False)
-    table: str | None = None
-    query: str | None = None
-    history: Literal["latest"] = "latest"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        return {"path": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _one_place(self) -> SourceSpec:
-        if (self.path is None) == (self.url is None):
-            raise ValueError("give either a path, or a url with a table or a query")
-        if self.url is not None and (self.table is None) == (self.query is None):
-            raise ValueError("a url needs either a table or a query")
-        if self.url is not None and self.partition is not None:
-            raise ValueError("partition belongs to files, not to a url")
-        return self
-
-
-class Sources(_Section):
-    """The prediction rows, and the labels where they come."""
-
-    predictions: SourceSpec
-    labels: SourceSpec | None = None
-
-
-class TimestampColumn(_Section):
-    """A column of moments; numbers count `unit` since 1970 in UTC."""
-
-    column: str
-    unit: Literal["s", "ms", "us", "ns"] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        return {"column": value} if isinstance(value, str) else value
-
-
-class Columns(_Section):
-    """Which column plays which part; features may be globs."""
-
-    id: Names = ()
-    timestamp: TimestampColumn
-    prediction: str
-    score: str | None = None
-    positive: Scalar = 1
-    label: str | None = None
-    label_timestamp: TimestampColumn | None = None
-    latency_ms: str | None = None
-    error: str | None = None
-    numeric: Names = ()
-    categorical: Names = ()
-    exclude: Names = ()
-
-
-class WindowSettings(_Section):
-    """How time is cut, and how long data may take to arrive."""
-
-    every: Every = "1d"
-    timezone: Zone = "UTC"
-    lag: Duration = timedelta()
-    expect_within: Duration | None = None
-
-
-class LabelSettings(_Section):
-    """When labels are due: after `delay`, at `coverage`, or at `give_up` with what there is."""
-
-    delay: Duration = timedelta()
-    coverage: float = Field(default=0.9, gt=0, le=1)
-    give_up: Duration | None = None
-
-    @model_validator(mode="after")
-    def _order(self) -> LabelSettings:
-        if self.give_up is not None and self.give_up < self.delay:
-            raise ValueError("give_up must not be shorter than delay")
-        return self
-
-    @property
-    def deadline(self) -> timedelta:
-        """How long after a window its labels are waited for; default: the delay and 14 days."""
-        return self.delay + timedelta(days=14) if self.give_up is None else self.give_up
-
-
-class BaselineSettings(_Section):
-    """The span of reference rows; times without an offset are in `window.timezone`."""
-
-    start: datetime
-    end: datetime
-    every: Every | None = None
-
-    @field_validator("start", "end", mode="before")
-    @classmethod
-    def _moment(cls, value: Any) -> Any:
-        # Naive moments stay naive here: their zone is known only to the whole file.
-        try:
-            parse_time(value)
-        except (ConfigError, OverflowError):
-            raise not_allowed("not a time", ["2013-06-04", "2013-06-04T04:00:00Z"]) from None
-        return value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
-
-
-class Expectation(BaseModel):
-    """One Great Expectations type with its arguments."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    type: str
-    severity: SeverityName = "critical"
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """What the expectation is given, `column` among it."""
-        return dict(self.model_extra or {})
-
-    @property
-    def column(self) -> str | None:
-        """The column it speaks of, None for a whole table."""
-        return self.arguments.get("column")
-
-
-class Rule(_Section):
-    """A fixed limit of the user's; beyond it the check alerts."""
-
-    min: float | None = None
-    max: float | None = None
-    columns: Names = ()
-    severity: SeverityName = "critical"
-
-    @model_validator(mode="after")
-    def _some_limit(self) -> Rule:
-        if self.min is None and self.max is None:
-            raise ValueError("a rule needs min or max")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("min must not be above max")
-        return self
-
-
-def _as_lists(value: Any) -> Any:
-    """A rule stands for a list of one."""
-    if not isinstance(value, dict):
-        return value
-    return {k: (v,) if isinstance(v, dict) else v for k, v in value.items()}
-
-
-Thresholds = Annotated[dict[str, tuple[Rule, ...]], BeforeValidator(_as_lists)]
-
-
-class Slack(_Section):
-    """Where alerts go; the token comes from the environment."""
-
-    channel: str | None = None
-
-
-class Alerts(_Section):
-    """The ways out."""
-
-    slack: Slack = Slack()
-
-
-class Owner(_Section):
-    """Who looks after the model."""
-
-    team: str | None = None
-    mention: str | None = None
-    runbook: str | None = None
-
-
-class Hook(_Section):
-    """What is called to retrain: a Prefect deployment or a command."""
-
-    deployment: str | None = None
-    command: Names | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Hook:
-        if (self.deployment is None) == (self.command is None):
-            raise ValueError("give either a deployment or a command")
-        return self
-
-
-class Retraining(_Section):
-    """When a retraining is asked for, and of whom."""
-
-    when: Annotated[tuple[Literal["performance", "drift"], ...], BeforeValidator(_names)] = (
-        "performance",
-    )
-    cooldown: Duration = timedelta(days=7)
-    hook: Hook | None = None
-    approval: Literal[False] = False
 
 
 def _labels_lack(source: Sources | None, columns: Columns | None) -> list[str]:
@@ -315,7 +67,7 @@ def _rules_without_column(thresholds: Mapping[str, Sequence[Rule]] | None) -> li
     ]
 
 
-class MonitorConfig(_Section):
+class MonitorConfig(Section):
     """One monitored model.
 
     Notes
@@ -361,7 +113,7 @@ class MonitorConfig(_Section):
     @field_validator("metrics", "drift", mode="before")
     @classmethod
     def _as_names(cls, value: Any) -> Any:
-        return _names(value)
+        return as_names(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> MonitorConfig:

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Literal
 
 from monitoring_sdk.alarms.provisional import Limit, ReferenceSeries, limits, nearest
-from monitoring_sdk.config import Rule
+from monitoring_sdk.config_sections import Rule
 from monitoring_sdk.measure import Measurement
 from monitoring_sdk.report import Check, Severity, Status, ThresholdFrom
 from monitoring_sdk.window import Window

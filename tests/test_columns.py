@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from monitoring_sdk.adapters.sources.columns import resolve_features, special_columns
-from monitoring_sdk.config import Columns
+from monitoring_sdk.config_sections import Columns
 
 SCHEMA = pa.schema(
     {

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitoring_sdk.alarms.provisional import ReferenceSeries
-from monitoring_sdk.config import Rule
+from monitoring_sdk.config_sections import Rule
 from monitoring_sdk.evaluate import MIN_ROWS, confirm, judge, rules_for
 from monitoring_sdk.measure import Measurement
 from monitoring_sdk.report import Check

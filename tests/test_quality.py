@@ -17,7 +17,7 @@ from monitoring_sdk.adapters import quality_suite
 from monitoring_sdk.adapters.quality import validate
 from monitoring_sdk.adapters.quality_generate import generate
 from monitoring_sdk.adapters.quality_suite import check_expectations
-from monitoring_sdk.config import Expectation
+from monitoring_sdk.config_sections import Expectation
 from monitoring_sdk.errors import ConfigError, SourceError
 from monitoring_sdk.window import Window
 

@@ -13,7 +13,7 @@ import pytest
 from monitoring_sdk.adapters.sources import values
 from monitoring_sdk.adapters.sources.source import open_source, read_table
 from monitoring_sdk.adapters.sources.timestamps import Span
-from monitoring_sdk.config import SourceSpec, TimestampColumn
+from monitoring_sdk.config_sections import SourceSpec, TimestampColumn
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.window import Window
 

@@ -14,7 +14,7 @@ import pytest
 from monitoring_sdk.adapters.sources import delimited, listing, parquet_files
 from monitoring_sdk.adapters.sources.source import open_source, read_table
 from monitoring_sdk.adapters.sources.timestamps import Span, to_utc
-from monitoring_sdk.config import Partition, SourceSpec, TimestampColumn
+from monitoring_sdk.config_sections import Partition, SourceSpec, TimestampColumn
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.window import Cadence, Window, parse_time
 

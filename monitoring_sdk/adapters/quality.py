@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from monitoring_sdk.adapters.quality_suite import check_expectations, columns_of, evaluate
 from monitoring_sdk.adapters.quality_words import MEASURES, Finding, finding, looked_at
-from monitoring_sdk.config import Expectation
+from monitoring_sdk.config_sections import Expectation
 from monitoring_sdk.errors import MonitoringError
 from monitoring_sdk.report import Check, Status, ThresholdFrom
 from monitoring_sdk.window import Window

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from monitoring_sdk.config import Expectation
+from monitoring_sdk.config_sections import Expectation
 
 # What a window's limits give way to: chance so small that no year of windows meets it.
 _TAIL = 1e-6

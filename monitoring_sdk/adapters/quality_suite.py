@@ -21,7 +21,7 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations import registry
 from great_expectations.expectations.expectation import Expectation as Implementation
 
-from monitoring_sdk.config import Expectation
+from monitoring_sdk.config_sections import Expectation
 from monitoring_sdk.errors import ConfigError, did_you_mean, explain
 
 # They look at other tables, at a database, or run a text of the user's as SQL.

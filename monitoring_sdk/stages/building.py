@@ -17,7 +17,8 @@ from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.quality_generate import generate
 from monitoring_sdk.adapters.sources.source import Source, read_table
 from monitoring_sdk.baseline import Baseline, collect_reference
-from monitoring_sdk.config import MonitorConfig, TimestampColumn
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.config_sections import TimestampColumn
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.measure import (
     Layout,

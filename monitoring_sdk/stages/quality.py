@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitoring_sdk.config import Expectation
+from monitoring_sdk.config_sections import Expectation
 from monitoring_sdk.preflight import preflight
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages.handle import Handle, baseline_of

@@ -19,7 +19,8 @@ from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.alarms.provisional import MIN_WINDOWS
 from monitoring_sdk.baseline import Baseline
-from monitoring_sdk.config import MonitorConfig, SourceSpec
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.config_sections import SourceSpec
 from monitoring_sdk.errors import BaselineError, ConfigError
 from monitoring_sdk.report import Trigger
 from monitoring_sdk.stages.building import build_baseline

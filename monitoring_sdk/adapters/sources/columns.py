@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 import pyarrow as pa
 
-from monitoring_sdk.config import Columns
+from monitoring_sdk.config_sections import Columns
 
 _GLOB = re.compile(r"[*?\[]")
 

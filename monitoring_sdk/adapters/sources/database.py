@@ -22,7 +22,7 @@ from monitoring_sdk.adapters.sources import values
 from monitoring_sdk.adapters.sources.schemas import present
 from monitoring_sdk.adapters.sources.source import BATCH_ROWS
 from monitoring_sdk.adapters.sources.timestamps import Span, to_utc
-from monitoring_sdk.config import TimestampColumn
+from monitoring_sdk.config_sections import TimestampColumn
 from monitoring_sdk.errors import SourceError, explain
 from monitoring_sdk.window import Window
 

@@ -16,7 +16,7 @@ from monitoring_sdk.adapters.sources.parquet_files import RowGroup
 from monitoring_sdk.adapters.sources.schemas import conform, present, unify
 from monitoring_sdk.adapters.sources.source import BATCH_ROWS
 from monitoring_sdk.adapters.sources.timestamps import Span, to_utc
-from monitoring_sdk.config import Partition, TimestampColumn
+from monitoring_sdk.config_sections import Partition, TimestampColumn
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.window import Window
 

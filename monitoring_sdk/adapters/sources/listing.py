@@ -16,7 +16,7 @@ import fsspec
 import pyarrow.fs as pafs
 
 from monitoring_sdk.adapters.sources.timestamps import Span
-from monitoring_sdk.config import Partition
+from monitoring_sdk.config_sections import Partition
 from monitoring_sdk.errors import SourceError
 
 PARQUET = (".parquet", ".pq")

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from monitoring_sdk.adapters.sources.listing import Entry, arrow_filesystem
 from monitoring_sdk.adapters.sources.timestamps import Span, to_utc
-from monitoring_sdk.config import TimestampColumn
+from monitoring_sdk.config_sections import TimestampColumn
 from monitoring_sdk.errors import SourceError
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from monitoring_sdk.config import SourceSpec, TimestampColumn
+from monitoring_sdk.config_sections import SourceSpec, TimestampColumn
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.window import Window
 
