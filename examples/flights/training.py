@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 import lightgbm
@@ -122,11 +123,17 @@ def _encode(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -> NDArr
     columns = []
     for name in FEATURES:
         if name in levels:
-            codes = pd.Index(levels[name]).get_indexer(pd.Index(frame[name].astype(str)))
+            codes = _index(levels[name]).get_indexer(pd.Index(frame[name].astype(str)))
             columns.append(np.where(codes < 0, np.nan, codes))
         else:
             columns.append(frame[name].to_numpy(dtype="float64", na_value=np.nan))
     return np.column_stack(columns)
+
+
+@lru_cache(maxsize=64)
+def _index(levels: tuple[str, ...]) -> pd.Index:
+    # An index hashes its levels at the first look-up: once for a model, not once for an hour.
+    return pd.Index(levels)
 
 
 def save(model: Model, folder: str | Path) -> None:
