@@ -164,11 +164,13 @@ def _named(name: str) -> Flow[..., Any]:
 
 def _start_passing_server() -> threading.Thread | None:
     """Start the passing server beside the imports that take as long; None where one is there."""
-    from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import PREFECT_API_URL
 
     if PREFECT_API_URL.value():
         return None
+    # Two seconds of imports, which a run on a server that is there does not wait for.
+    from prefect.server.api.server import SubprocessASGIServer
+
     server = SubprocessASGIServer()
     if server.running:
         return None

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from monitoring_sdk.config_sections import Expectation
 
@@ -80,6 +79,8 @@ def _allowed(breaches: int, rows: int, size: int, least: float) -> float | None:
     share = (breaches + 0.5) / (rows + 1)
     error = math.sqrt(share * (1 - share) * (1 / rows + 1 / size))
     upper = min(1.0, share + 3 * math.sqrt(share * (1 - share) / rows))
+    from scipy import stats  # only who builds a baseline waits for its import
+
     chance = float(stats.binom.isf(_TAIL, size, upper)) / size
     limit = max(least, breaches / rows + 3 * error, chance)
     # Rounded towards tolerance, so that a limit reads well and never tightens.
@@ -127,6 +128,8 @@ def _mean_bounds(finite: NDArray[np.float64], size: int) -> dict[str, float]:
     mean = float(finite.mean())
     error = float(finite.std(ddof=1)) * math.sqrt(1 / len(finite) + 1 / size)
     # A mean of few skewed values is skewed itself: the first Cornish-Fisher term, outwards only.
+    from scipy import stats  # only who builds a baseline waits for its import
+
     lean = float(stats.skew(finite)) * (_ERRORS**2 - 1) / (6 * math.sqrt(size))
     return {
         "min_value": mean - error * (_ERRORS + max(0.0, -lean)),

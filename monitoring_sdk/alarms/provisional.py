@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Direction = Literal["above", "below", "both"]
 
@@ -66,7 +66,10 @@ def _one_side(usual: NDArray[np.float64], floor: float) -> tuple[float, float]:
     spread = top - middle
     deviation = float(usual.std(ddof=1)) * np.sqrt(1 + 1 / count)
     near, far = (
-        max(top + margin * spread, float(usual.mean() + stats.t.isf(tail, count - 1) * deviation))
+        max(
+            top + margin * spread,
+            float(usual.mean() - special.stdtrit(count - 1, tail) * deviation),
+        )
         for margin, tail in ((_MARGIN, _TAIL), (_FAR_MARGIN, _FAR_TAIL))
     )
     return max(near, middle + floor), max(far, middle + 2 * floor)
