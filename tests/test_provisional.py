@@ -181,3 +181,18 @@ def test_share_of_clear_shifts_that_are_seen() -> None:
     lasting = [np.append(rng.normal(size=30), rng.normal(size=2) - 6) for _ in range(STREAMS)]
     assert sum(alarmed(x[:30], x[30:], direction="below") for x in once) >= 0.99 * STREAMS
     assert sum(alarmed(x[:30], x[30:], direction="below") for x in lasting) >= 0.95 * STREAMS
+
+
+def test_distances_are_skewed_and_their_limits_know_it():
+    """PSI without change is about chi-squared: of 90 checks on 1 200 windows nearly none pages."""
+    chance = np.random.default_rng(3)
+    pages = 0
+    for _ in range(90):
+        usual = chance.chisquare(9, 30) / 500
+        later = chance.chisquare(9, 1_200) / 500
+        series = ReferenceSeries(tuple(usual), (500,) * 30)
+        (limit,) = limits(series, n=500, direction="above", noise=1.0, centred=False)
+        passed = later > limit.near
+        pages += int((later > limit.far).sum()) + int((passed[1:] & passed[:-1]).sum())
+        assert limit.near < 0.15  # and a PSI worth a page is still seen
+    assert pages <= 6

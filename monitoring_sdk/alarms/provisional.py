@@ -75,6 +75,19 @@ def _one_side(usual: NDArray[np.float64], floor: float) -> tuple[float, float]:
     return max(near, middle + floor), max(far, middle + 2 * floor)
 
 
+def _over_distances(usual: NDArray[np.float64], noise: float, floor: float) -> Limit:
+    """Return the upper limit over distances, which are skewed, on a scale where they are not.
+
+    Without change PSI is about chi-squared and the others about the root of it; the cube root of
+    chi-squared is close to normal (Wilson and Hilferty 1931).
+    """
+    power = 1 / (3 * noise) if noise else 1 / 3
+    near, far = _one_side(np.maximum(usual, 0.0) ** power, 0.0)
+    middle = float(np.median(usual))
+    near, far = near ** (1 / power), far ** (1 / power)
+    return Limit(max(near, middle + floor), max(far, middle + 2 * floor), "above")
+
+
 def limits(
     series: ReferenceSeries,
     *,
@@ -106,7 +119,8 @@ def limits(
     relative_floor : float
         The same as a share of the median.
     centred : bool
-        Whether noise moves values about their median (a level) or scales them (a distance).
+        Whether noise moves values about their median (a level) or scales them (a distance, which
+        lies above 0 and for which only the upper side is of interest).
 
     Returns
     -------
@@ -123,6 +137,8 @@ def limits(
     usual = _usual(series, n, noise, centred)
     if len(usual) < MIN_WINDOWS:
         return ()
+    if not centred:
+        return (_over_distances(usual, noise, floor),)
     least = max(floor, relative_floor * abs(float(np.median(usual))))
     found: list[Limit] = []
     if direction in ("above", "both"):
