@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +11,17 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
 
 RECORDED_SECONDS = 20.0
 BUSY_SECONDS = 20.0
+
+
+# The same examples each time, so that a change is judged by what it changed. To look for new ones:
+# HYPOTHESIS_PROFILE=explore make test
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @dataclass(frozen=True)

@@ -126,3 +126,8 @@ def test_levels_are_bounded() -> None:
     assert not tight.closed
     assert tight.is_rare("whatever")
     assert len(tight.rare) == 0
+
+
+def test_quantiles_of_denormal_values_beside_huge_ones_stay_inside():
+    values = [-1.0000000000000002e150, -2.225073858507e-311, -2.225073858507e-311]
+    assert fit_numeric(values).edges[-1] == math.nextafter(values[-1], math.inf)

@@ -190,8 +190,11 @@ def hash_level(level: str, salt: str) -> str:
 def _quantiles(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
     """Interpolate linearly, also where the range of the values overflows."""
     if abs(values[0]) > _HUGE or abs(values[-1]) > _HUGE:
-        return np.quantile(values / 4, at) * 4
-    return np.clip(np.quantile(values, at), values[0], values[-1])
+        found = np.quantile(values / 4, at) * 4
+    else:
+        found = np.quantile(values, at)
+    # Rounding, of denormal values above all, can lead beyond what there is.
+    return np.clip(found, values[0], values[-1])
 
 
 def fit_numeric(values: ArrayLike) -> NumericGrid:
