@@ -152,9 +152,9 @@ def build(file: Path, start: str | None, end: str | None, as_json: bool) -> None
 def list_baselines(file: Path, as_json: bool) -> None:
     """List a model's baselines, oldest first."""
     from monitoring_sdk.adapters import baselines
+    from monitoring_sdk.adapters.baselines import baselines_root
     from monitoring_sdk.config import load_config
     from monitoring_sdk.render.console import table
-    from monitoring_sdk.stages.handle import baselines_root
 
     config = load_config(file)
     root = baselines_root()

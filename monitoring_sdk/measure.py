@@ -46,6 +46,10 @@ class Layout:
         """Say whether a column is an input or an output of the model."""
         return "prediction" if column in (self.prediction, self.score) else "drift"
 
+    def family_of(self, method: str, column: str) -> Family:
+        """Say the family of a method's check; shares of nulls and of the unseen are quality."""
+        return "quality" if METHODS[method].family == "quality" else self.family(column)
+
     @property
     def kinds(self) -> dict[str, str]:
         """Every profiled column and whether it is numeric or categorical, in order."""
@@ -117,7 +121,7 @@ def measure_columns(
             value = drift(
                 name, reference.columns[column], profile.columns[column], grid.columns[column]
             )
-            family: Family = "quality" if method.family == "quality" else layout.family(column)
+            family = layout.family_of(name, column)
             found.append(
                 Measurement(
                     family,

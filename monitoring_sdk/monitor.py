@@ -222,8 +222,7 @@ class ModelMonitor:
             return baselines.read_folder(self._baseline_folder)
         if self.model == QUICKSTART:
             return baselines.load(Path(__file__).parent, QUICKSTART)
-        root = os.environ.get("MONITORING_BASELINES") or "baselines"
-        return baselines.load(root, self.model)
+        return baselines.load(baselines.baselines_root(), self.model)
 
     def detect_data_drift(self, new_data: Any, column: str | None = None) -> float:
         """Measure how far new data has moved from the baseline.

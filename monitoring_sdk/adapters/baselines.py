@@ -21,6 +21,11 @@ CHECKSUMS = "sha256.json"
 _VERSION = re.compile(r"v(\d+)")
 
 
+def baselines_root() -> str:
+    """Return the folder, or URL, of baselines."""
+    return os.environ.get("MONITORING_BASELINES") or "baselines"
+
+
 def _folder(root: str | Path, model: str) -> Path:
     if "://" in str(root):
         raise ConfigError(

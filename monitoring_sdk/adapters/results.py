@@ -142,25 +142,7 @@ def read_history(
     before: datetime | None = None,
     limit: int | None = None,
 ) -> pd.DataFrame:
-    """Return a model's checks over its windows, from the newest verdict on each.
-
-    Parameters
-    ----------
-    connection : Connection
-    model : str
-    keys : collection of str, optional
-        The checks wanted; all by default.
-    before : datetime, optional
-        Only windows that end at it or earlier.
-    limit : int, optional
-        How many of the newest windows, for each part.
-
-    Returns
-    -------
-    DataFrame
-        In order of time: `key`, `part`, `window_start`, `window_end`, `value`, `threshold`,
-        `exceeded`, `status`, `severity`, `n`, `fingerprint`, `baseline`, `settings`.
-    """
+    """Return a model's checks over its windows; see `Store.history`."""
     found: list[sa.Row[Any]] = []
     for part in PARTS:
         query = select_newest().where(result.c.model == model, result.c.part == part)

@@ -14,8 +14,9 @@ import pandas as pd
 import pyarrow as pa
 
 from monitoring_sdk.adapters import baselines
+from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.quality_generate import generate
-from monitoring_sdk.adapters.sources.source import Source, read_table
+from monitoring_sdk.adapters.sources.source import Source, read_table, together
 from monitoring_sdk.baseline import Baseline, collect_reference
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.config_sections import TimestampColumn
@@ -37,7 +38,7 @@ from monitoring_sdk.profile.grid import (
 )
 from monitoring_sdk.profile.numeric import numeric_values
 from monitoring_sdk.profile.profile import Profile, ProfileBuilder
-from monitoring_sdk.stages.handle import baselines_root, layout_of, open_predictions
+from monitoring_sdk.stages.handle import layout_of, open_predictions
 from monitoring_sdk.stages.performance import join_labels
 from monitoring_sdk.stages.scan import SAMPLE_ROWS, every, scan_rows, served
 from monitoring_sdk.window import Window
@@ -237,4 +238,4 @@ def _sample(source: Source, span: Window, layout: Layout, at: TimestampColumn) -
     for batch in source.scan(list(layout.kinds), window=span, timestamp=at):
         kept.append(every(batch, seen, step, batch.schema.names))
         seen += batch.num_rows
-    return pa.Table.from_batches(kept).to_pandas()
+    return together(kept).to_pandas()

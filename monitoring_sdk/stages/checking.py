@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from monitoring_sdk.adapters import baselines
+from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.quality import validate
 from monitoring_sdk.adapters.sources.source import open_source, read_table
 from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.errors import BaselineError, MonitoringError, explain
-from monitoring_sdk.stages.handle import baselines_root, layout_of
+from monitoring_sdk.stages.handle import layout_of
 from monitoring_sdk.window import Window
 
 TRIED_ROWS = 100_000
@@ -172,9 +173,8 @@ def _expectations(
         notes.append("no rows to try the expectations on")
         return
     span = Window(*config.span(config.baseline)) if config.baseline else None
-    table = read_table(source, source.schema().names, window=span, timestamp=at).slice(
-        0, TRIED_ROWS
-    )
+    names = source.schema().names
+    table = read_table(source, names, window=span, timestamp=at, limit=TRIED_ROWS)
     window = span or Window(*bounds)
     checks = validate(lambda name: table.column(name), config.quality, window)
     for check in checks:

@@ -26,14 +26,6 @@ from monitoring_sdk.retraining import policy
 from monitoring_sdk.window import Window
 
 
-def exceeded_before(tx: Deciding, config: MonitorConfig, window: Window, part: Any) -> set[str]:
-    """Return the checks that passed their limit in the window before."""
-    end = window.start
-    before = Window(config.cadence.previous(end), end)
-    row = tx.result(before, part)
-    return {c.key for c in row.checks if c.exceeded} if row is not None else set()
-
-
 def status_of(rows: int, checks: Sequence[Check]) -> tuple[Status, str | None]:
     """Say the status of a window's own data."""
     if rows == 0:
@@ -48,13 +40,9 @@ def confirm_rows(
     done: dict[tuple[str, Window], ResultRow] = {}
     for row in sorted(rows, key=lambda r: r.window):
         before = Window(config.cadence.previous(row.window.start), row.window.start)
-        earlier = done.get((row.part, before))
-        keys = (
-            {c.key for c in earlier.checks if c.exceeded}
-            if earlier is not None
-            else exceeded_before(tx, config, row.window, row.part)
-        )
-        checks = confirm(row.checks, keys)
+        earlier = done.get((row.part, before)) or tx.result(before, row.part)
+        exceeded = {c.key for c in earlier.checks if c.exceeded} if earlier is not None else set()
+        checks = confirm(row.checks, exceeded)
         status, reason = row.status, row.reason
         if row.part == "performance" or row.rows:
             status, found = overall_status(checks)

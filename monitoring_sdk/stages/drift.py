@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from monitoring_sdk.drift.methods import METHODS
 from monitoring_sdk.evaluate import judge
 from monitoring_sdk.measure import measure_columns, methods_for
 from monitoring_sdk.profile.profile import Profile
-from monitoring_sdk.report import Check, Family
+from monitoring_sdk.report import Check, Status
 from monitoring_sdk.stages.handle import Handle, baseline_of
 from monitoring_sdk.stages.quality import Quality
 from monitoring_sdk.stages.scan import scan
@@ -19,15 +18,11 @@ def build_profile(handle: Handle, quality: Quality) -> Profile | None:
     return scan(handle).profile
 
 
-def _unmeasured(handle: Handle, column: str, kind: str, status: str, reason: str) -> list[Check]:
+def _unmeasured(handle: Handle, column: str, kind: str, status: Status, reason: str) -> list[Check]:
     """Return the checks of a column that could not be measured, so that none goes missing."""
-    checks = []
-    for name in methods_for(kind, handle.config.drift, handle.config.thresholds):
-        family: Family = handle.layout.family(column)
-        if METHODS[name].family == "quality":
-            family = "quality"
-        checks.append(Check(family, name, handle.window, status, column, reason=reason))  # type: ignore[arg-type]
-    return checks
+    names = methods_for(kind, handle.config.drift, handle.config.thresholds)
+    family_of, window = handle.layout.family_of, handle.window
+    return [Check(family_of(n, column), n, window, status, column, reason=reason) for n in names]
 
 
 def detect_drift(handle: Handle, quality: Quality, profile: Profile | None) -> tuple[Check, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from monitoring_sdk.adapters import baselines
+from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.sources.columns import resolve_features
 from monitoring_sdk.adapters.sources.source import Source, open_source
 from monitoring_sdk.baseline import Baseline
@@ -54,11 +55,6 @@ class Handle:
 def monitors_root() -> Path:
     """Return the folder of monitor files."""
     return Path(os.environ.get("MONITORING_MONITORS") or "monitors")
-
-
-def baselines_root() -> str:
-    """Return the folder, or URL, of baselines."""
-    return os.environ.get("MONITORING_BASELINES") or "baselines"
 
 
 def find_config(model: str | Path) -> tuple[MonitorConfig, Path]:
@@ -112,9 +108,7 @@ def baseline_of(handle: Handle) -> Baseline:
     return baselines.load(baselines_root(), handle.config.model, handle.baseline)
 
 
-def pull_window(
-    config: MonitorConfig, window: Window, as_of: datetime, baseline: str | None = None
-) -> Handle:
+def pull_window(config: MonitorConfig, window: Window, as_of: datetime) -> Handle:
     """Reach the source of one window.
 
     Raises
@@ -124,12 +118,7 @@ def pull_window(
     BaselineError
         When the model has no baseline.
     """
-    root = baselines_root()
-    fitted = (
-        baselines.for_window(root, config.model, window)
-        if baseline is None
-        else baselines.load(root, config.model, baseline)
-    )
+    fitted = baseline_for(config, window)
     source = open_predictions(config)
     at = config.columns.timestamp
     schema = source.schema(window, at)

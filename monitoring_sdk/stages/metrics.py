@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.evaluate import judge
 from monitoring_sdk.measure import measure_metrics, measure_operations
 from monitoring_sdk.report import Check, overall_status
-from monitoring_sdk.stages.handle import Handle, baseline_of, baselines_root, open_predictions
+from monitoring_sdk.stages.handle import Handle, baseline_for, baseline_of, open_predictions
 from monitoring_sdk.stages.performance import GROUP_ROWS, Judged, join_labels
 from monitoring_sdk.stages.quality import Quality
 from monitoring_sdk.stages.scan import scan, served
@@ -123,7 +122,7 @@ def candidates(handle: Handle, store: Store) -> list[Window]:
 
 def result_of(config: MonitorConfig, judged: Judged, as_of: datetime) -> ResultRow:
     """Judge the performance of one window against the baseline that is valid for it."""
-    baseline = baselines.for_window(baselines_root(), config.model, judged.window)
+    baseline = baseline_for(config, judged.window)
     checks = [
         judge(
             m,

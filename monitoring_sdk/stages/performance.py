@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitoring_sdk.adapters.sources.source import open_source
+from monitoring_sdk.adapters.sources.source import open_source, together
 from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import SourceError
@@ -42,7 +42,7 @@ def _predictions(config: MonitorConfig, span: Window) -> pa.Table:
     batches = list(source.scan(wanted, window=span, timestamp=at, missing_ok=True))
     if not batches:
         return pa.table({name: pa.nulls(0) for name in wanted})
-    return pa.Table.from_batches(batches)
+    return together(batches)
 
 
 def label_batches(config: MonitorConfig, span: Window, as_of: datetime) -> Iterator[pa.RecordBatch]:

@@ -16,6 +16,7 @@ from types import ModuleType
 import pandas as pd
 
 from monitoring_sdk.adapters import baselines
+from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.alarms.provisional import MIN_WINDOWS
 from monitoring_sdk.baseline import Baseline
@@ -24,7 +25,7 @@ from monitoring_sdk.config_sections import SourceSpec
 from monitoring_sdk.errors import BaselineError, ConfigError
 from monitoring_sdk.report import Trigger
 from monitoring_sdk.stages.building import build_baseline
-from monitoring_sdk.stages.handle import baselines_root, open_predictions
+from monitoring_sdk.stages.handle import open_predictions
 from monitoring_sdk.window import Window
 
 PROMOTING, PROMOTED, KEPT = "promoting", "promoted", "kept"

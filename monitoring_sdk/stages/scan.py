@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitoring_sdk.adapters.sources.source import together
 from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.metrics.operations import OPERATIONS, Served
@@ -165,8 +166,7 @@ def some_ids(batch: pa.RecordBatch, share: int) -> pa.RecordBatch:
 def _columns(batches: Sequence[pa.RecordBatch]) -> dict[str, pa.ChunkedArray]:
     if not batches:
         return {}
-    tables = [pa.Table.from_batches([batch]) for batch in batches]
-    table = pa.concat_tables(tables, promote_options="permissive")
+    table = together(batches)
     return {name: table.column(name) for name in table.column_names}
 
 

@@ -98,21 +98,41 @@ def read_table(
     timestamp: TimestampColumn | None = None,
     until: datetime | None = None,
     missing_ok: bool = False,
+    limit: int | None = None,
 ) -> pa.Table:
     """Return a scan's rows as one table, for columns that fit in memory.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Only the first so many rows; no more is read than they need.
 
     Raises
     ------
     SourceError
         As `Source.scan`.
     """
-    batches = list(
-        source.scan(columns, window=window, timestamp=timestamp, until=until, missing_ok=missing_ok)
-    )
+    batches: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in source.scan(
+        columns, window=window, timestamp=timestamp, until=until, missing_ok=missing_ok
+    ):
+        batches.append(batch)
+        rows += batch.num_rows
+        if limit is not None and rows >= limit:
+            break
     if not batches:
         schema = source.schema()
         names = [c for c in columns if c in schema.names]
         return pa.schema([schema.field(c) for c in names]).empty_table()
-    tables = [pa.Table.from_batches([b]) for b in batches]
-    # A database may learn only from a later row that a column of nulls holds numbers.
+    return together(batches).slice(0, limit)
+
+
+def together(batches: Sequence[pa.RecordBatch]) -> pa.Table:
+    """Return a scan's batches, one at least, as one table.
+
+    A database may learn only from a later row that a column of nulls holds numbers, so that types
+    differ between batches.
+    """
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
     return pa.concat_tables(tables, promote_options="permissive")
