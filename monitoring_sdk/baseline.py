@@ -89,7 +89,8 @@ def to_files(baseline: Baseline) -> dict[str, str]:
             "numeric": list(baseline.layout.numeric),
             "categorical": list(baseline.layout.categorical),
             "prediction": baseline.layout.prediction,
-            "score": baseline.layout.score,
+            "scores": list(baseline.layout.scores),
+            "numeric_prediction": baseline.layout.numeric_prediction,
         },
         "notes": list(baseline.notes),
     }
@@ -123,19 +124,13 @@ def from_files(files: Mapping[str, str]) -> Baseline:
         )
     try:
         windows, reference = _read_reference(files["reference.csv"])
-        columns = head["columns"]
         return Baseline(
             model=head["model"],
             version=head["version"],
             created=parse_time(head["created"]),
             span=Window.from_dict(head["span"]),
             valid_from=None if head["valid_from"] is None else parse_time(head["valid_from"]),
-            layout=Layout(
-                tuple(columns["numeric"]),
-                tuple(columns["categorical"]),
-                columns["prediction"],
-                columns["score"],
-            ),
+            layout=_read_layout(head["columns"]),
             grid=Grid.from_dict(json.loads(files["grid.json"])),
             profile=Profile.from_dict(json.loads(files["profile.json"])),
             windows=windows,
@@ -146,6 +141,18 @@ def from_files(files: Mapping[str, str]) -> Baseline:
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise BaselineError(f"the baseline is damaged: {type(error).__name__}: {error}") from None
+
+
+def _read_layout(columns: Mapping[str, Any]) -> Layout:
+    # The first baselines knew one score, and predictions of classes alone.
+    one = columns.get("score")
+    return Layout(
+        tuple(columns["numeric"]),
+        tuple(columns["categorical"]),
+        columns["prediction"],
+        tuple(columns.get("scores", [] if one is None else [one])),
+        columns.get("numeric_prediction", False),
+    )
 
 
 def _pretty(data: Any) -> str:

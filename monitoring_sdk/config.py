@@ -24,14 +24,17 @@ from monitoring_sdk.config_sections import (
     Alerts,
     BaselineSettings,
     Columns,
+    Estimation,
     Expectation,
     LabelSettings,
     Owner,
+    Payoff,
     Retraining,
     Rule,
     Section,
     Sources,
     Thresholds,
+    Versions,
     WindowSettings,
     as_names,
 )
@@ -42,6 +45,7 @@ from monitoring_sdk.metrics.table import DEFAULTS, METRICS
 from monitoring_sdk.window import Cadence, parse_time
 from monitoring_sdk.yaml_file import interpolate, read_mapping
 
+Task = Literal["binary", "multiclass", "regression", "ranking"]
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -67,6 +71,25 @@ def _rules_without_column(thresholds: Mapping[str, Sequence[Rule]] | None) -> li
     ]
 
 
+def _parts_lack(task: str, columns: Columns | None, versions: Versions | None) -> list[str]:
+    """Name the columns that a task, or another section, cannot do without."""
+    if columns is None:
+        return []
+    problems = []
+    if isinstance(columns.score, dict) and task != "multiclass":
+        problems.append(f"columns.score: a column for each class is for multiclass, not {task}")
+    if isinstance(columns.score, str) and task == "multiclass":
+        problems.append("columns.score: multiclass takes a column for each class: {class: column}")
+    if task == "ranking" and columns.query is None:
+        problems.append("columns.query: required for ranking: which rows make one list")
+    if versions is not None and columns.model_version is None:
+        problems.append("versions needs columns.model_version")
+    for i, crossing in enumerate(columns.segments):
+        if len(set(crossing)) < len(crossing):
+            problems.append(f"columns.segments.{i}: names a column twice")
+    return problems
+
+
 class MonitorConfig(Section):
     """One monitored model.
 
@@ -77,16 +100,19 @@ class MonitorConfig(Section):
     """
 
     model: str
-    task: Literal["binary"] = "binary"
+    task: Task = "binary"
     owner: Owner = Owner()
     source: Sources
     columns: Columns
     window: WindowSettings = WindowSettings()
     labels: LabelSettings = LabelSettings()
     baseline: BaselineSettings | None = None
+    versions: Versions | None = None
     quality: tuple[Expectation, ...] = ()
     metrics: tuple[str, ...] | None = None
     drift: tuple[str, ...] | None = None
+    estimation: Estimation = Estimation()
+    business_value: Payoff | None = None
     thresholds: Thresholds = Field(default_factory=dict)
     alerts: Alerts = Alerts()
     retraining: Retraining | None = None
@@ -121,6 +147,7 @@ class MonitorConfig(Section):
             *_labels_lack(self.source, self.columns),
             *_span_fault(self.baseline, self.window),
             *_rules_without_column(self.thresholds),
+            *_parts_lack(self.task, self.columns, self.versions),
         ]
         if problems:
             raise ValueError("; ".join(problems))
@@ -151,10 +178,15 @@ class MonitorConfig(Section):
         return Cadence(every or self.window.every, self.window.timezone)
 
     def settings_hash(self) -> str:
-        """Hash the settings that change numbers or verdicts, not places or receivers."""
-        data = self.model_dump(
-            mode="json", exclude={"owner", "source", "alerts", "retraining", "baseline"}
-        )
+        """Hash the settings that change numbers or verdicts, not places or receivers.
+
+        What is left at its default is left out: a key that a later version adds changes no hash.
+        """
+        aside = {"owner", "source", "alerts", "retraining", "baseline"}
+        data = self.model_dump(mode="json", exclude=aside, exclude_defaults=True)
+        if self.baseline is not None:
+            compared = {"phase", "reference", "length"}
+            data |= self.baseline.model_dump(mode="json", include=compared, exclude_defaults=True)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -164,30 +196,22 @@ def _names_problems(filled: dict[str, Any], data: dict[str, Any]) -> list[str]:
     A name is shown as `data`, the file, has it: a variable's content is nobody's business.
     """
     problems = []
-    tables: Sequence[tuple[str, Sequence[str], Sequence[str]]] = (
-        ("metrics", tuple(METRICS), config_problems.LATER_METRICS),
-        ("drift", tuple(METHODS), config_problems.LATER_DRIFT),
-        (
-            "thresholds",
-            (*METRICS, *METHODS, *OPERATIONS),
-            (*config_problems.LATER_METRICS, *config_problems.LATER_DRIFT),
-        ),
+    metrics = tuple(METRICS)
+    tables: Sequence[tuple[str, Sequence[str]]] = (
+        ("metrics", metrics),
+        ("drift", tuple(METHODS)),
+        ("thresholds", (*metrics, *METHODS, *OPERATIONS)),
     )
-    for section, allowed, later in tables:
+    for section, allowed in tables:
         given, written = (
             list(v) if isinstance(v, list | dict) else [v]
             for v in (filled.get(section), data.get(section))
         )
         for name, came in zip(given, written, strict=True):
-            if not isinstance(name, str):
+            if not isinstance(name, str) or name.partition("@")[0] in allowed:
                 continue
             where = f"{section}.{name}" if section == "thresholds" else section
-            if name in later:
-                problems.append(f"{where}: {came} is not supported yet")
-            elif name not in allowed:
-                problems.append(
-                    explain("unknown name", where=where, got=shown(came), allowed=allowed)
-                )
+            problems.append(explain("unknown name", where=where, got=shown(came), allowed=allowed))
     return problems
 
 
@@ -210,6 +234,11 @@ def _between_sections(filled: dict[str, Any]) -> list[str]:
             section(WindowSettings, "window") if filled.get("window") else WindowSettings(),
         ),
         *_rules_without_column(section(Thresholds, "thresholds")),
+        *_parts_lack(
+            str(filled.get("task", "binary")),
+            section(Columns, "columns"),
+            section(Versions, "versions") if filled.get("versions") else None,
+        ),
     ]
 
 

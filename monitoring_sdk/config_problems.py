@@ -16,27 +16,13 @@ from monitoring_sdk.errors import explain
 LATER_KEYS = (
     "alarm",
     "calendar",
-    "versions",
     "privacy",
     "owner.tier",
-    "source.features",
-    "columns.model_version",
-    "columns.weight",
-    "columns.query",
-    "columns.segments",
-    "labels.missing_is",
-    "labels.eligible",
     "alerts.apprise",
     "alerts.slack.digest",
     "retraining.hook.webhook",
     "retraining.hook.secret",
 )
-LATER_METRICS = (
-    *("mae", "rmse", "mse", "r2", "mape", "wape", "median_absolute_error"),
-    *("ndcg@10", "recall@10", "map@10", "mrr", "f1_macro", "roc_auc_ovr"),
-)
-LATER_DRIFT = ("pca_error", "domain_classifier_auc")
-LATER_TASKS = ("multiclass", "regression", "ranking")
 
 # Up to the last @: a password may hold one.
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)\S*@")
@@ -69,26 +55,9 @@ def _at(data: Any, path: Sequence[str | int]) -> Any:
 def not_yet(data: Mapping[str, Any]) -> list[str]:
     """Name what a file asks for that a later version brings; none of it is ignored."""
     problems = [f"{key}: not supported yet" for key in LATER_KEYS if _has(data, key.split("."))]
-    if data.get("task") in LATER_TASKS:
-        problems.append(f"task: {data['task']} is not supported yet; allowed: binary")
-    if isinstance(_at(data, ["columns", "score"]), Mapping):
-        problems.append("columns.score: a column for each class is not supported yet")
     if _at(data, ["retraining", "approval"]) is True:
         problems.append("retraining.approval: true is not supported yet")
-    when = _at(data, ["retraining", "when"])
-    if isinstance(when, list | str) and "concept_drift" in when:
-        problems.append("retraining.when: concept_drift is not supported yet")
-    for name, rules in (
-        (data.get("thresholds") or {}).items() if _is_map(data, "thresholds") else ()
-    ):
-        for rule in rules if isinstance(rules, list) else [rules]:
-            if isinstance(rule, Mapping) and "segment" in rule:
-                problems.append(f"thresholds.{name}: segment is not supported yet")
     return problems
-
-
-def _is_map(data: Mapping[str, Any], key: str) -> bool:
-    return isinstance(data.get(key), Mapping)
 
 
 def _has(data: Any, path: Sequence[str]) -> bool:

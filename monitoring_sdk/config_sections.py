@@ -24,6 +24,16 @@ def as_names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def as_list(value: Any) -> Any:
+    """Take one value for a list of one."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _text(value: Any) -> Any:
+    """Take a version for its text, whether it was written `7` or `"7"`."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _duration(value: Any) -> timedelta:
     try:
         return parse_duration(value)
@@ -57,6 +67,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(as_names)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Every = Annotated[str, AfterValidator(_every)]
 Zone = Annotated[str, AfterValidator(_zone)]
+Version = Annotated[str, BeforeValidator(_text)]
 Scalar = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
 SeverityName = Literal["critical", "warning"]
 
@@ -109,11 +120,18 @@ class SourceSpec(Section):
         return self
 
 
+class FeatureSource(SourceSpec):
+    """A table of features, joined to the predictions by `on`; default: the id columns."""
+
+    on: Names = ()
+
+
 class Sources(Section):
-    """The prediction rows, and the labels where they come."""
+    """The prediction rows, the labels where they come, and features that lie elsewhere."""
 
     predictions: SourceSpec
     labels: SourceSpec | None = None
+    features: FeatureSource | None = None
 
 
 class TimestampColumn(Section):
@@ -134,15 +152,30 @@ class Columns(Section):
     id: Names = ()
     timestamp: TimestampColumn
     prediction: str
-    score: str | None = None
+    score: str | dict[str, str] | None = None
     positive: Scalar = 1
     label: str | None = None
     label_timestamp: TimestampColumn | None = None
     latency_ms: str | None = None
     error: str | None = None
+    model_version: str | None = None
+    weight: str | None = None
+    query: str | None = None
+    item: str | None = None
     numeric: Names = ()
     categorical: Names = ()
+    text: Names = ()
+    datetime: Names = ()
+    embedding: Names = ()
     exclude: Names = ()
+    segments: Annotated[tuple[Names, ...], BeforeValidator(as_names)] = ()
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The score columns: one, one for each class, or none."""
+        if isinstance(self.score, dict):
+            return tuple(self.score.values())
+        return () if self.score is None else (self.score,)
 
 
 class WindowSettings(Section):
@@ -154,12 +187,27 @@ class WindowSettings(Section):
     expect_within: Duration | None = None
 
 
+class Eligible(Section):
+    """Which prediction rows can get a label at all: those whose column has one of these values."""
+
+    column: str
+    values: Annotated[tuple[Scalar, ...], BeforeValidator(as_list)] = Field(
+        alias="in", min_length=1
+    )
+
+
 class LabelSettings(Section):
-    """When labels are due: after `delay`, at `coverage`, or at `give_up` with what there is."""
+    """When labels are due: after `delay`, at `coverage`, or at `give_up` with what there is.
+
+    `missing_is` is the label of a row that has none when the delay is past; `eligible` says which
+    rows can get one.
+    """
 
     delay: Duration = timedelta()
     coverage: float = Field(default=0.9, gt=0, le=1)
     give_up: Duration | None = None
+    missing_is: Scalar | None = None
+    eligible: Eligible | None = None
 
     @model_validator(mode="after")
     def _order(self) -> LabelSettings:
@@ -174,11 +222,27 @@ class LabelSettings(Section):
 
 
 class BaselineSettings(Section):
-    """The span of reference rows; times without an offset are in `window.timezone`."""
+    """The span of reference rows; times without an offset are in `window.timezone`.
+
+    `phase` compares a window with those of the same hour or day alone; `reference` with the whole
+    span (`fixed`), with the last windows before it (`rolling`, over `length`), or with the one
+    before it (`previous`).
+    """
 
     start: datetime
     end: datetime
     every: Every | None = None
+    phase: Literal["hour_of_day", "day_of_week", "hour_of_week"] | None = None
+    reference: Literal["fixed", "rolling", "previous"] = "fixed"
+    length: Duration | None = None
+
+    @model_validator(mode="after")
+    def _length_of_rolling(self) -> BaselineSettings:
+        if (self.length is not None) != (self.reference == "rolling"):
+            raise ValueError("length belongs to `reference: rolling`, which needs it")
+        if self.phase is not None and self.reference != "fixed":
+            raise ValueError("phase needs `reference: fixed`")
+        return self
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -216,6 +280,7 @@ class Rule(Section):
     min: float | None = None
     max: float | None = None
     columns: Names = ()
+    segment: dict[str, Scalar] = Field(default_factory=dict)
     severity: SeverityName = "critical"
 
     @model_validator(mode="after")
@@ -270,12 +335,40 @@ class Hook(Section):
         return self
 
 
+class Versions(Section):
+    """Values of `columns.model_version`: the one that pages, and those that are only watched."""
+
+    champion: Version
+    shadow: Annotated[tuple[Version, ...], BeforeValidator(as_list)] = ()
+
+    @model_validator(mode="after")
+    def _apart(self) -> Versions:
+        if self.champion in self.shadow:
+            raise ValueError("the champion cannot be a shadow as well")
+        return self
+
+
+class Estimation(Section):
+    """Performance without labels: which estimators; the first is judged, the others are shown."""
+
+    methods: Names | None = None
+
+
+class Payoff(Section):
+    """What each outcome of a binary prediction is worth: `business_value` is its mean."""
+
+    tp: float
+    fp: float
+    fn: float
+    tn: float
+
+
 class Retraining(Section):
     """When a retraining is asked for, and of whom."""
 
-    when: Annotated[tuple[Literal["performance", "drift"], ...], BeforeValidator(as_names)] = (
-        "performance",
-    )
+    when: Annotated[
+        tuple[Literal["performance", "concept_drift", "drift"], ...], BeforeValidator(as_names)
+    ] = ("performance",)
     cooldown: Duration = timedelta(days=7)
     hook: Hook | None = None
     approval: Literal[False] = False

@@ -132,6 +132,8 @@ def judge(
         window=window,
         status=verdict.status,
         column=m.column,
+        segment=m.segment,
+        version=m.version,
         value=m.value.value,
         interval=m.value.interval,
         p_value=m.value.p_value,

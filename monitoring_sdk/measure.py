@@ -6,7 +6,7 @@ beside it always mean the same thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitoring_sdk.alarms.provisional import Direction
@@ -40,11 +40,12 @@ class Layout:
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     prediction: str | None = None
-    score: str | None = None
+    scores: tuple[str, ...] = ()
+    numeric_prediction: bool = False
 
     def family(self, column: str) -> Family:
         """Say whether a column is an input or an output of the model."""
-        return "prediction" if column in (self.prediction, self.score) else "drift"
+        return "prediction" if column in (self.prediction, *self.scores) else "drift"
 
     def family_of(self, method: str, column: str) -> Family:
         """Say the family of a method's check; shares of nulls and of the unseen are quality."""
@@ -57,10 +58,8 @@ class Layout:
             self.categorical, "categorical"
         )
         if self.prediction is not None:
-            kinds[self.prediction] = "categorical"
-        if self.score is not None:
-            kinds[self.score] = "numeric"
-        return kinds
+            kinds[self.prediction] = "numeric" if self.numeric_prediction else "categorical"
+        return kinds | dict.fromkeys(self.scores, "numeric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +75,13 @@ class Measurement:
     floor: float = 0.0
     relative_floor: float = 0.0
     centred: bool = True
+    segment: Mapping[str, str] | None = None
+    version: str | None = None
 
     @property
     def key(self) -> str:
         """The address of the check."""
-        return check_key(self.family, self.name, self.column)
+        return check_key(self.family, self.name, self.column, self.segment, self.version)
 
 
 def methods_for(

@@ -17,7 +17,6 @@ from monitoring_sdk.adapters import baselines, inference_log
 from monitoring_sdk.adapters.logged_rows import lay_rows, moments, one_column
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MODEL_NAME
-from monitoring_sdk.config_problems import LATER_METRICS
 from monitoring_sdk.drift.methods import drift
 from monitoring_sdk.errors import BaselineError, ConfigError, MonitoringError, explain
 from monitoring_sdk.evaluate import judge
@@ -181,8 +180,6 @@ class ModelMonitor:
     def _measure(self, name: str) -> Value:
         if name in METRICS:
             return metric(name, self._labelled()[0])
-        if name in LATER_METRICS:
-            raise ConfigError(f"{name} is not supported yet")
         if name not in OPERATIONS:
             raise ConfigError(explain("unknown metric", got=name, allowed=[*METRICS, *OPERATIONS]))
         rows = self._logged(self._predictions, [TIMESTAMP])
@@ -312,7 +309,8 @@ class ModelMonitor:
             tuple(c for c in known.numeric if c in present),
             tuple(c for c in known.categorical if c in present),
             known.prediction if known.prediction in present else None,
-            known.score if known.score in present else None,
+            tuple(c for c in known.scores if c in present),
+            known.numeric_prediction,
         )
         return measure_columns(profile, baseline.profile, baseline.grid, layout)
 

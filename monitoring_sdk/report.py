@@ -35,15 +35,36 @@ def _number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def check_key(family: str, name: str, column: str | None = None) -> str:
-    """Name a check: `family/name`, with `/column` where it speaks of one.
+def slice_key(segment: Mapping[str, str] | None, version: str | None = None) -> str:
+    """Name the rows that a check speaks of: nothing for all of them, or of the champion.
+
+    Examples
+    --------
+    >>> slice_key({"origin": "JFK", "carrier": "UA"}, "8")
+    '[carrier=UA,origin=JFK]@8'
+    """
+    inner = ",".join(f"{k}={v}" for k, v in sorted((segment or {}).items()))
+    return (f"[{inner}]" if inner else "") + (f"@{version}" if version is not None else "")
+
+
+def check_key(
+    family: str,
+    name: str,
+    column: str | None = None,
+    segment: Mapping[str, str] | None = None,
+    version: str | None = None,
+) -> str:
+    """Name a check: `family/name`, `/column` where it speaks of one, then its slice of the rows.
 
     Examples
     --------
     >>> check_key("drift", "psi", "distance")
     'drift/psi/distance'
+    >>> check_key("performance", "accuracy", segment={"origin": "JFK"})
+    'performance/accuracy[origin=JFK]'
     """
-    return "/".join([family, name] if column is None else [family, name, column])
+    address = "/".join([family, name] if column is None else [family, name, column])
+    return address + slice_key(segment, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +100,12 @@ class Check:
     @property
     def key(self) -> str:
         """The address of the check, the same in every window."""
-        return check_key(self.family, self.name, self.column)
+        return check_key(self.family, self.name, self.column, self.segment, self.version)
 
     @property
     def pages(self) -> bool:
-        """Whether this check, by itself, is worth an incident."""
-        return self.status == "alert" and self.severity == "critical"
+        """Whether this check, by itself, is worth an incident; a shadow version's never is."""
+        return self.status == "alert" and self.severity == "critical" and self.version is None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; numbers that are not finite become null, with a reason."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from monitoring_sdk.config import MonitorConfig, load_config, parse_config
-from monitoring_sdk.config_problems import LATER_DRIFT, LATER_KEYS, LATER_METRICS, LATER_TASKS
+from monitoring_sdk.config_problems import LATER_KEYS
 from monitoring_sdk.drift.methods import METHODS
 from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.metrics.table import METRICS
@@ -178,7 +178,8 @@ owner: {team: "${NO_SUCH_VARIABLE}"}
         "thresholds.jensen_shanon: unknown name",
         "did you mean jensen_shannon?",
         "model: a model's name has letters",
-        "task: not an allowed value: got 'binray'; allowed: binary; did you mean binary?",
+        "task: not an allowed value: got 'binray'; allowed: binary, multiclass, regression, "
+        "ranking; did you mean binary?",
         "sorce: unknown key: got 'sorce'",
         "did you mean source?",
         "source.predictions: give either a path, or a url",
@@ -464,50 +465,58 @@ def test_a_later_key_is_refused_whatever_it_holds(key: str, value: Any) -> None:
     assert not [p for p in caught.value.problems if p.startswith(f"m: {key}: unknown")]
 
 
-@pytest.mark.parametrize("name", LATER_METRICS)
-def test_a_later_metric_is_refused(name: str) -> None:
-    assert name not in METRICS
-    assert faults(metrics=["accuracy", name]) == [f"metrics: {name} is not supported yet"]
-    assert faults(thresholds={name: {"max": 1}}) == [
-        f"thresholds.{name}: {name} is not supported yet"
-    ]
+@pytest.mark.parametrize(
+    ("sections", "fault"),
+    [
+        ({"retraining": {"approval": True}}, "retraining.approval: true is not supported yet"),
+    ],
+)
+def test_a_later_value_is_refused(sections: dict[str, Any], fault: str) -> None:
+    assert faults(**sections) == [fault]
 
 
-@pytest.mark.parametrize("name", LATER_DRIFT)
-def test_a_later_drift_method_is_refused(name: str) -> None:
-    assert name not in METHODS
-    assert faults(drift=name) == [f"drift: {name} is not supported yet"]
-
-
-@pytest.mark.parametrize("task", LATER_TASKS)
-def test_a_later_task_is_refused(task: str) -> None:
-    assert faults(task=task) == [f"task: {task} is not supported yet; allowed: binary"]
+# --- Parts that need each other -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("sections", "fault"),
     [
-        ({"retraining": {"approval": True}}, "retraining.approval: true is not supported yet"),
         (
-            {"retraining": {"when": ["concept_drift", "performance"]}},
-            "retraining.when: concept_drift is not supported yet",
+            {"columns": {**SMALL["columns"], "score": {"a": "p_a"}}},
+            "columns.score: a column for each class is for multiclass, not binary",
         ),
         (
-            {"retraining": {"when": "concept_drift"}},
-            "retraining.when: concept_drift is not supported yet",
+            {"task": "multiclass", "columns": {**SMALL["columns"], "score": "p"}},
+            "columns.score: multiclass takes a column for each class: {class: column}",
+        ),
+        ({"task": "ranking"}, "columns.query: required for ranking: which rows make one list"),
+        ({"versions": {"champion": 7}}, "versions needs columns.model_version"),
+        (
+            {"versions": {"champion": 7, "shadow": ["7"]}},
+            "versions: the champion cannot be a shadow as well",
         ),
         (
-            {"columns": {**SMALL["columns"], "score": {"economy": "p_economy"}}},
-            "columns.score: a column for each class is not supported yet",
-        ),
-        (
-            {"thresholds": {"psi": [{"max": 1}, {"max": 1, "segment": {"origin": "JFK"}}]}},
-            "thresholds.psi: segment is not supported yet",
+            {"columns": {**SMALL["columns"], "segments": [["a", "a"]]}},
+            "columns.segments.0: names a column twice",
         ),
     ],
 )
-def test_a_later_value_is_refused(sections: dict[str, Any], fault: str) -> None:
-    assert faults(**sections) == [fault]
+def test_parts_that_need_each_other(sections: dict[str, Any], fault: str) -> None:
+    assert fault in faults(**sections)
+
+
+def test_segments_are_columns_or_crossings_and_versions_are_text() -> None:
+    columns = {**SMALL["columns"], "segments": ["a", ["a", "b"]], "model_version": "v"}
+    config = small(columns=columns, versions={"champion": 7, "shadow": 8})
+    assert config.columns.segments == (("a",), ("a", "b"))
+    assert config.versions is not None
+    assert (config.versions.champion, config.versions.shadow) == ("7", ("8",))
+
+
+def test_eligible_rows_are_named_by_their_values() -> None:
+    config = small(labels={"missing_is": 0, "eligible": {"column": "decision", "in": "approve"}})
+    assert config.labels.eligible is not None
+    assert config.labels.eligible.values == ("approve",)
 
 
 # --- What follows from the settings ---------------------------------------------------------------

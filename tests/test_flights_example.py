@@ -275,7 +275,7 @@ def test_the_monitor_file_speaks_of_what_serving_writes(
         }
     columns = config.columns
     rows = pd.read_parquet(tmp_path / "predictions")
-    parts = {columns.timestamp.column, columns.prediction, columns.score, columns.latency_ms}
+    parts = {columns.timestamp.column, columns.prediction, *columns.scores, columns.latency_ms}
     assert parts | set(columns.id) | set(columns.numeric) | set(columns.categorical) <= set(rows)
     assert set(columns.numeric + columns.categorical + columns.exclude) == set(data.FEATURES)
     labels = pd.read_parquet(tmp_path / "labels")

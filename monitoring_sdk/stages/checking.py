@@ -97,7 +97,11 @@ def _predictions(
     wanted = {
         "columns.timestamp": columns.timestamp.column,
         "columns.prediction": columns.prediction,
-        "columns.score": columns.score,
+        **_score_places(columns.score),
+        **{
+            f"columns.{part}": getattr(columns, part)
+            for part in ("model_version", "weight", "query", "item")
+        },
         "columns.latency_ms": columns.latency_ms,
         "columns.error": columns.error,
         **{f"columns.id.{i}": name for i, name in enumerate(columns.id)},
@@ -122,6 +126,12 @@ def _predictions(
         )
         found.append(f"predictions: {rows} rows{span}")
     found.append(f"features: {len(layout.numeric)} numeric, {len(layout.categorical)} categorical")
+
+
+def _score_places(score: str | dict[str, str] | None) -> dict[str, str | None]:
+    if isinstance(score, dict):
+        return {f"columns.score.{name}": column for name, column in score.items()}
+    return {"columns.score": score}
 
 
 def _idle_rules(config: MonitorConfig, columns: Sequence[str]) -> list[str]:

@@ -89,7 +89,11 @@ def layout_of(config: MonitorConfig, schema: pa.Schema, known: Layout | None = N
             schema = schema.append(pa.field(column, kind))
     features = resolve_features(config.columns, schema)
     return Layout(
-        features.numeric, features.categorical, config.columns.prediction, config.columns.score
+        features.numeric,
+        features.categorical,
+        config.columns.prediction,
+        config.columns.scores,
+        numeric_prediction=config.task in ("regression", "ranking"),
     )
 
 

@@ -36,7 +36,7 @@ class Judged:
 def _predictions(config: MonitorConfig, span: Window) -> pa.Table:
     """Read what a join needs of the predictions of a span: ids, prediction, score, time."""
     columns, at = config.columns, config.columns.timestamp
-    names = [*columns.id, columns.prediction, *([columns.score] if columns.score else [])]
+    names = [*columns.id, columns.prediction, *columns.scores]
     source = open_source(config.source.predictions)
     wanted = list(dict.fromkeys([*names, at.column]))
     batches = list(source.scan(wanted, window=span, timestamp=at, missing_ok=True))
@@ -132,7 +132,7 @@ def _judge(
     known = labelled(
         own,
         prediction=column(columns.prediction),
-        score=column(columns.score),
+        score=column(columns.scores[0] if columns.scores else None),
         positive=columns.positive,
     )
     coverage = known.n / len(rows) if len(rows) else None

@@ -36,8 +36,12 @@ class Features:
 def special_columns(columns: Columns) -> tuple[str, ...]:
     """Return the columns that play a part of their own, and so are never matched by a glob."""
     moments = (columns.timestamp, columns.label_timestamp)
-    single = (columns.prediction, columns.score, columns.label, columns.latency_ms, columns.error)
-    names = (*columns.id, *(m.column for m in moments if m is not None), *single)
+    single = (
+        *(columns.prediction, columns.label, columns.latency_ms, columns.error),
+        *(columns.model_version, columns.weight, columns.query, columns.item),
+    )
+    listed = (*columns.id, *columns.scores, *columns.text, *columns.datetime, *columns.embedding)
+    names = (*listed, *(m.column for m in moments if m is not None), *single)
     return tuple(dict.fromkeys(n for n in names if n is not None))
 
 
