@@ -15,6 +15,7 @@ from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.labels import DueState, labels_due, resolve
+from monitoring_sdk.measure import Measurement, measure_metrics
 from monitoring_sdk.metrics.labelled import Labelled, labelled
 from monitoring_sdk.window import Window
 
@@ -160,3 +161,20 @@ def _fingerprint(rows: NDArray[np.int64], own: pa.Array, known: Labelled) -> str
         mixed ^= mixed >> np.uint64(29)
     total = int(mixed.sum(dtype=np.uint64)) if known.n else 0
     return f"{len(rows)}-{len(own) - own.null_count}-{total:016x}"
+
+
+def reference_performance(
+    config: MonitorConfig, windows: Sequence[Window], now: datetime
+) -> dict[Window, tuple[Measurement, ...]]:
+    """Measure the performance of reference windows, as far as labels are known by now.
+
+    Returns
+    -------
+    dict
+        A window without a label is left out.
+    """
+    return {
+        judged.window: measure_metrics(judged.rows, config.task, config.metric_names)
+        for judged in join_labels(config, windows, now)
+        if judged.coverage
+    }
