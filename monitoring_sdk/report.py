@@ -215,7 +215,10 @@ def overall_status(checks: Sequence[Check]) -> tuple[Status, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All checks of one window, and what was decided from them."""
+    """All checks of one window, and what was decided from them.
+
+    `diagnosis` says what lies behind a loss of performance that this step found.
+    """
 
     model: str
     window: Window
@@ -228,6 +231,7 @@ class Report:
     incidents: tuple[Incident, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
+    diagnosis: Mapping[str, Any] | None = None
 
     def to_dict(self, *, checks: bool = True) -> dict[str, Any]:
         """Return the JSON form of INTERFACE `run`."""
@@ -245,6 +249,7 @@ class Report:
             out["checks"] = [c.to_dict() for c in self.checks]
         out["incidents"] = [i.to_dict() for i in self.incidents]
         out["triggers"] = [t.to_dict() for t in self.triggers]
+        out["diagnosis"] = None if self.diagnosis is None else dict(self.diagnosis)
         return out
 
     @classmethod
@@ -262,4 +267,5 @@ class Report:
             checks=tuple(Check.from_dict(c) for c in data.get("checks", ())),
             incidents=tuple(Incident.from_dict(model, i) for i in data["incidents"]),
             triggers=tuple(Trigger.from_dict(model, t) for t in data["triggers"]),
+            diagnosis=data.get("diagnosis"),
         )

@@ -34,12 +34,13 @@ def policy(
     incident : Incident or None
         The incident as it stands after this window.
     checks : sequence of Check
-        Every check that this window's run judged. Only one that alerts, is critical and is of a
-        family in `when` counts; `error`, `insufficient`, `undefined` and `skipped` never do.
+        Every check that this window's run judged. Only one that alerts, is critical and has its
+        family or its name in `when` counts; `error`, `insufficient`, `undefined` and `skipped`
+        never do.
     window : Window
         The deciding window; the cooldown runs on its end, not on the clock.
     when : collection of str
-        Families that ask for retraining.
+        Families, and names of checks (`concept_drift`), that ask for retraining.
     cooldown : timedelta
         From one trigger's window to the next one's. An incident that outlasts it triggers then.
     last : Trigger or None
@@ -65,7 +66,7 @@ def policy(
     """
     if incident is None or incident.closed is not None:
         return None
-    reasons = [c for c in checks if c.pages and c.family in when]
+    reasons = [c for c in checks if c.pages and (c.family in when or c.name in when)]
     if not reasons or quality_failed(checks):
         return None
     if last is not None and (

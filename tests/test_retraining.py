@@ -54,6 +54,18 @@ def test_broken_data_blocks_it_until_the_data_is_whole(status):
     assert decide([check()], i=1) is not None
 
 
+def test_concept_drift_alone_can_be_what_triggers():
+    concept = Check("performance", "concept_drift", day(0), "alert", value=4.0, threshold=3.0)
+    assert decide([concept], when=("concept_drift",)) is not None
+    assert decide([check()], when=("concept_drift",)) is None
+    assert decide([concept], when=("performance",)) is not None
+
+
+def test_a_shadow_version_never_triggers():
+    shadow = Check("performance", "accuracy", day(0), "alert", version="8", value=0.1)
+    assert decide([shadow]) is None
+
+
 def test_once_an_incident_even_after_the_cooldown():
     first = decide([check()])
     assert decide([check()], i=1, last=first) is None
