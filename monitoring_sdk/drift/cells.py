@@ -46,13 +46,13 @@ def cells(reference: ColumnProfile, current: ColumnProfile, grid: ColumnGrid) ->
     """Count both samples on the cells that distances are summed on.
 
     For a numeric column the reference's deciles, infinities in the outer cells; where those make
-    fewer than two cells, the cells between and of its atoms. For a category column the kept
-    levels, other, and unseen.
+    fewer than two cells, the cells between and of its atoms. For a category column its frequent
+    levels, and one cell for all others: an unseen level is a rare one that the reference missed.
 
     Raises
     ------
     Undefined
-        When a sample has nothing to count.
+        When a sample has nothing to count, or a category no level that is frequent enough.
     """
     if isinstance(grid, NumericGrid):
         low, high = numeric_pair(reference, current)
@@ -63,11 +63,19 @@ def cells(reference: ColumnProfile, current: ColumnProfile, grid: ColumnGrid) ->
             isinstance(reference, CategoricalProfile) and isinstance(current, CategoricalProfile)
         ):
             raise TypeError("a category grid needs category profiles")
-        out = Cells(*(np.append(p.counts, [p.other, p.unseen]) for p in (reference, current)))
+        out = Cells(*(_levels(p, grid) for p in (reference, current)))
     for which, counts in (("reference", out.reference), ("current window", out.current)):
         if not counts.sum():
             raise Undefined(f"no values in the {which}")
+    if isinstance(grid, CategoricalGrid) and len(out.reference) < 2:
+        raise Undefined("no level of the reference is frequent enough to compare shares")
     return out
+
+
+def _levels(profile: CategoricalProfile, grid: CategoricalGrid) -> NDArray[np.int64]:
+    """Return the counts of the levels that are cells of their own, and of all others together."""
+    apart = profile.counts[: grid.apart]
+    return np.append(apart, profile.count - int(apart.sum()))
 
 
 def numeric_pair(

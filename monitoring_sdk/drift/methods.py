@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from monitoring_sdk.drift import line, shares
+from monitoring_sdk.drift import levels, line, shares
 from monitoring_sdk.drift.cells import ColumnGrid, Undefined
 from monitoring_sdk.errors import ConfigError, explain
 from monitoring_sdk.profile.numeric import NumericProfile
@@ -19,11 +19,13 @@ CATEGORICAL = frozenset({"categorical"})
 BOTH = NUMERIC | CATEGORICAL
 
 # The smallest effects worth a page (DESIGN of the alarms): a location shift of .05 standard
-# deviations, a share that moves by one point, nulls by .3 points, unseen levels by .1 %.
+# deviations, a share that moves by one point, nulls by .3 points, unseen levels by .1 %,
+# distinct levels by a tenth.
 SHIFT = 0.05
 SHARE = 0.01
 NULLS = 0.003
 UNSEEN = 0.001
+RATIO = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class DriftMethod:
         reference's standard deviations (see `page_floor`).
     unit : str
     description : str
+    direction : str
+        Where bad values lie: ``above``, or ``both`` sides of what is usual.
     """
 
     name: str
@@ -56,6 +60,7 @@ class DriftMethod:
     floor: float
     unit: str
     description: str
+    direction: Literal["above", "both"] = "above"
 
 
 # What a shift of a normal variable by d standard deviations, d small, makes of each distance:
@@ -107,6 +112,10 @@ _ROWS = (
     DriftMethod(
         "unseen_share", shares.unseen_share, CATEGORICAL, "quality", 0.5, UNSEEN, "share",
         "Share of values whose level the reference never had",
+    ),
+    DriftMethod(
+        "distinct_ratio", levels.distinct_ratio, CATEGORICAL, "quality", 0.5, RATIO, "ratio",
+        "Distinct levels over those that the reference has in so many rows", "both",
     ),
 )  # fmt: skip
 

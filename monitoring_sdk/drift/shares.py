@@ -87,7 +87,8 @@ def unseen_share(reference: ColumnProfile, current: ColumnProfile, grid: ColumnG
     if not isinstance(current, CategoricalProfile) or isinstance(grid, NumericGrid):
         return Value.undefined("a numeric column has no levels", n=current.rows)
     if not grid.closed:
-        return Value.undefined("the reference has too many levels to know them all", n=current.rows)
+        reason = "the reference has too many levels to know them all, or new ones in every window"
+        return Value.undefined(reason, n=current.rows)
     if not current.count:
         return Value.undefined("no values in the current window", n=0)
     return Value(current.unseen / current.count, n=current.count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitoring_sdk.errors import SourceError
-from monitoring_sdk.profile.grid import CategoricalGrid
+from monitoring_sdk.profile.distinct import Distinct, distinct, sketch, union
+from monitoring_sdk.profile.grid import CategoricalGrid, hash_level
 from monitoring_sdk.profile.levels import canonical_level
 
 # Fewer distinct levels than this are quicker to look up one by one than to hand to Arrow.
@@ -31,6 +33,9 @@ class CategoricalProfile:
         Rows of each kept level.
     other, unseen : int
         Rows of levels that the reference had and does not keep, and of levels new to it.
+    tail : bytes, optional
+        Sketch of the levels that are not kept, other and unseen alike; None where they were not
+        sketched, as in profiles of an older version.
     """
 
     rows: int
@@ -38,11 +43,23 @@ class CategoricalProfile:
     counts: NDArray[np.int64]
     other: int
     unseen: int
+    tail: bytes | None = None
 
     @property
     def count(self) -> int:
         """Rows that have a level."""
         return self.rows - self.nulls
+
+    @property
+    def levels_of_tail(self) -> bytes | None:
+        """The sketch of the levels that are not kept; no bytes where no row has one."""
+        return self.tail if self.other + self.unseen else b""
+
+    @property
+    def distinct(self) -> Distinct | None:
+        """Distinct levels, exact up to 512 that are not kept; None where they were not sketched."""
+        tail = self.levels_of_tail
+        return None if tail is None else distinct(tail) + int(np.count_nonzero(self.counts))
 
     def __eq__(self, other: object) -> bool:
         """Compare every count."""
@@ -58,17 +75,19 @@ class CategoricalProfile:
         """
         if len(self.counts) != len(other.counts):
             raise ValueError("profiles of different grids do not add")
+        tails = self.levels_of_tail, other.levels_of_tail
         return CategoricalProfile(
             rows=self.rows + other.rows,
             nulls=self.nulls + other.nulls,
             counts=self.counts + other.counts,
             other=self.other + other.other,
             unseen=self.unseen + other.unseen,
+            tail=None if tails[0] is None or tails[1] is None else union(tails[0], tails[1]),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {
+        data = {
             "kind": "categorical",
             "rows": self.rows,
             "nulls": self.nulls,
@@ -76,18 +95,22 @@ class CategoricalProfile:
             "other": self.other,
             "unseen": self.unseen,
         }
+        tail = self.levels_of_tail
+        return {**data, "tail": base64.b64encode(tail).decode()} if tail else data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CategoricalProfile:
         """Read the JSON form back."""
         kept = {k: v for k, v in data.items() if k != "kind"}
         kept["counts"] = np.array(data["counts"], dtype=np.int64)
+        if "tail" in data:
+            kept["tail"] = base64.b64decode(data["tail"], validate=True)
         return cls(**kept)
 
 
 def empty_categorical(grid: CategoricalGrid) -> CategoricalProfile:
     """Return the profile of no rows."""
-    return CategoricalProfile(0, 0, np.zeros(len(grid.levels), dtype=np.int64), 0, 0)
+    return CategoricalProfile(0, 0, np.zeros(len(grid.levels), dtype=np.int64), 0, 0, b"")
 
 
 def count_levels(array: pa.Array, name: str = "") -> dict[str, int]:
@@ -149,6 +172,7 @@ def profile_categorical(
     values, counts = _distinct(array)
     kept = np.zeros(len(grid.levels), dtype=np.int64)
     other = unseen = 0
+    tail: set[str] = set()
     if len(values) > _FEW and pa.types.is_string(values.type):
         values, counts = _take_kept(values, counts, grid, kept)
     for value, n in zip(_scalars(values, name), counts.tolist(), strict=True):
@@ -158,12 +182,15 @@ def profile_categorical(
         at = grid.index.get(level)
         if at is not None:
             kept[at] += n
-        elif grid.is_rare(level):
+            continue
+        mark = hash_level(level, grid.salt)
+        tail.add(mark)
+        if not grid.closed or mark in grid.rare:
             other += n
         else:
             unseen += n
     seen = int(kept.sum()) + other + unseen
-    return CategoricalProfile(len(array), len(array) - seen, kept, other, unseen)
+    return CategoricalProfile(len(array), len(array) - seen, kept, other, unseen, sketch(tail))
 
 
 def _take_kept(

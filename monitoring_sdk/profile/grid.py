@@ -32,6 +32,8 @@ RESOLUTION = 200
 MIN_COUNT = 20
 MAX_LEVELS = 1000
 MAX_RARE = 100_000
+EXPECTED_ROWS = 5
+"""A cell with fewer expected rows than this makes distances of shares all noise."""
 
 # Beyond this the squares of deviations overflow, whatever they are taken about.
 _HUGE = 1e150
@@ -113,13 +115,18 @@ class CategoricalGrid:
         What the hashes are salted with.
     closed : bool
         Whether `rare` is complete, so that any further level is `unseen`. False where the
-        reference had too many levels to keep the hashes of: then all others count as `other`.
+        reference had too many levels to keep the hashes of, or kept bringing new ones: then all
+        others count as `other`.
+    apart : int, optional
+        So many levels, the most frequent, are cells of their own in distances, and the rest are
+        one cell; None: all of them.
     """
 
     levels: tuple[str, ...]
     rare: frozenset[str] = frozenset()
     salt: str = ""
     closed: bool = True
+    apart: int | None = None
 
     @cached_property
     def index(self) -> Mapping[str, int]:
@@ -132,18 +139,20 @@ class CategoricalGrid:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {
+        data = {
             "kind": "categorical",
             "levels": list(self.levels),
             "rare": sorted(self.rare),
             "salt": self.salt,
             "closed": self.closed,
         }
+        return data if self.apart is None else {**data, "apart": self.apart}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CategoricalGrid:
         """Read the JSON form back."""
-        return cls(tuple(data["levels"]), frozenset(data["rare"]), data["salt"], data["closed"])
+        levels, rare = tuple(data["levels"]), frozenset(data["rare"])
+        return cls(levels, rare, data["salt"], data["closed"], data.get("apart"))
 
 
 @dataclass(frozen=True)
@@ -249,6 +258,7 @@ def fit_categorical(
     min_count: int = MIN_COUNT,
     max_levels: int = MAX_LEVELS,
     max_rare: int = MAX_RARE,
+    smallest: int | None = None,
 ) -> CategoricalGrid:
     """Choose the kept levels of a category column from its counts in the reference.
 
@@ -264,6 +274,9 @@ def fit_categorical(
         Of the rest, the most frequent are kept.
     max_rare : int
         Beyond so many levels that are not kept, not even their hashes are.
+    smallest : int, optional
+        Rows of the smallest reference window: levels of which it is expected to have fewer than
+        five rows share one cell in distances.
 
     Examples
     --------
@@ -274,7 +287,12 @@ def fit_categorical(
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     kept = tuple(level for level, n in ranked if n >= max(min_count, 1))[:max_levels]
     names = set(kept)
+    apart = None
+    if smallest is not None:
+        least = EXPECTED_ROWS * sum(counts.values()) / max(smallest, 1)
+        apart = sum(counts[level] >= least for level in kept)
     others = [level for level, n in ranked if n > 0 and level not in names]
     if len(others) > max_rare:
-        return CategoricalGrid(kept, frozenset(), salt, closed=False)
-    return CategoricalGrid(kept, frozenset(hash_level(x, salt) for x in others), salt)
+        return CategoricalGrid(kept, frozenset(), salt, closed=False, apart=apart)
+    marks = frozenset(hash_level(x, salt) for x in others)
+    return CategoricalGrid(kept, marks, salt, apart=apart)
