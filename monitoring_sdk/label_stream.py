@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,76 @@ from monitoring_sdk.metrics.columns import as_array
 ORPHAN_IDS = 1_000_000
 _MICROSECONDS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 COUNTED = ("label_rows", "late", "undated", "null_labels", "null_ids", "orphans")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """What was found while labels were joined.
+
+    Attributes
+    ----------
+    rows : int
+        Predictions.
+    labelled : int
+        Predictions that have a label as of the moment.
+    label_rows : int
+        Label rows read, whatever became of them.
+    late : int
+        Label rows with a timestamp after the moment: not seen.
+    undated : int
+        Label rows without a timestamp although the column exists: not seen either.
+    null_labels : int
+        Label rows whose label is null, NaN or blank: no labels.
+    null_ids : int
+        Label rows whose id, or a part of it, is null or blank: they join nothing.
+    null_prediction_ids : int
+        Predictions with such an id: they never get a label.
+    duplicate_predictions : int
+        Predictions whose id an earlier row has; each of them gets the label.
+    orphans : int
+        Label rows seen whose id no prediction has.
+    orphan_ids : int or None
+        Their distinct ids; None beyond a million.
+    duplicates : int
+        Label rows seen that repeat id, label and timestamp of an earlier one.
+    conflicts : int
+        Ids of predictions for which more than one label was seen.
+    """
+
+    rows: int
+    labelled: int
+    label_rows: int = 0
+    late: int = 0
+    undated: int = 0
+    null_labels: int = 0
+    null_ids: int = 0
+    null_prediction_ids: int = 0
+    duplicate_predictions: int = 0
+    orphans: int = 0
+    orphan_ids: int | None = 0
+    duplicates: int = 0
+    conflicts: int = 0
+
+    @property
+    def coverage(self) -> float | None:
+        """Labelled predictions as a share of all; None without any prediction."""
+        return self.labelled / self.rows if self.rows else None
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What can never join, or is never seen, in words.
+
+        Examples
+        --------
+        >>> LabelCounts(9, 9, label_rows=9, null_ids=2).lost
+        ('2 of 9 label rows have no id and join nothing',)
+        """
+        found = (
+            (self.null_ids, self.label_rows, "label rows have no id and join nothing"),
+            (self.undated, self.label_rows, "label rows have no timestamp and are never seen"),
+            (self.null_prediction_ids, self.rows, "predictions have no id and never get a label"),
+        )
+        return tuple(f"{count} of {total} {what}" for count, total, what in found if count)
 
 
 def select(data: Any, columns: Sequence[str], where: str) -> pa.Table:
@@ -120,6 +191,7 @@ class SeenLabels:
     def __init__(self, keys: IdKeys, label: str, timestamp: str | None, unit: str | None) -> None:
         self.keys, self.label, self.timestamp, self.unit = keys, label, timestamp, unit
         self.counted = dict.fromkeys(COUNTED, 0)
+        self.newest: int | None = None
         self.orphan_hashes: NDArray[np.uint64] | None = np.zeros(0, np.uint64)
         self._codes = [np.zeros(0, np.int64)]
         self._times = [np.zeros(0, np.int64)]
@@ -166,6 +238,9 @@ class SeenLabels:
             table, times = self._keep("undated", dated, table, times)
             if until is not None:
                 table, times = self._keep("late", times <= until, table, times)
+            # Whatever the row says, it shows that the table was written to.
+            if len(times):
+                self.newest = max(int(times.max()), self.newest or int(times.max()))
         table, times = self._keep(
             "null_labels", known_label(as_array(table[self.label])), table, times
         )

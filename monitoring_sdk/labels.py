@@ -1,4 +1,4 @@
-"""Labels: which one each prediction has as of a moment, and when a window may be judged.
+"""Labels: which one each prediction has as of a moment.
 
 The rule: of the labels known by `as_of`, the one with the latest timestamp wins for each id (on
 equal timestamps the later row). The label table is streamed: only rows whose id occurs among the
@@ -7,77 +7,99 @@ predictions are kept, so that memory grows with the predictions and not with the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from monitoring_sdk.label_keys import IdKeys, fingerprint
-from monitoring_sdk.label_stream import SeenLabels, chunks, select
-from monitoring_sdk.window import Window
+from monitoring_sdk.label_keys import TEXT, IdKeys, fingerprint
+from monitoring_sdk.label_stream import LabelCounts, SeenLabels, chunks, select
 
 # Looking ids up costs a hash table over the predictions, so small batches are put together.
 CHUNK_ROWS = 1 << 18
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class LabelCounts:
-    """What was found while labels were joined.
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelHistory:
+    """Every label seen of some predictions, and when it came to be known.
 
     Attributes
     ----------
-    rows : int
-        Predictions.
-    labelled : int
-        Predictions that have a label as of the moment.
-    label_rows : int
-        Label rows read, whatever became of them.
-    late : int
-        Label rows with a timestamp after the moment: not seen.
-    undated : int
-        Label rows without a timestamp although the column exists: not seen either.
-    null_labels : int
-        Label rows whose label is null, NaN or blank: no labels.
-    null_ids : int
-        Label rows whose id, or a part of it, is null or blank: they join nothing.
-    null_prediction_ids : int
-        Predictions with such an id: they never get a label.
-    duplicate_predictions : int
-        Predictions whose id an earlier row has; each of them gets the label.
-    orphans : int
-        Label rows seen whose id no prediction has.
-    orphan_ids : int or None
-        Their distinct ids; None beyond a million.
-    duplicates : int
-        Label rows seen that repeat id, label and timestamp of an earlier one.
-    conflicts : int
-        Ids of predictions for which more than one label was seen.
+    ids : array of int64, shape (n,)
+        A code for the id of each prediction; -1 without an id.
+    codes, times : array of int64, shape (m,)
+        The code and the microseconds since 1970 of each label row.
+    labels : pa.Array of length m
+        What it says.
     """
 
-    rows: int
-    labelled: int
-    label_rows: int = 0
-    late: int = 0
-    undated: int = 0
-    null_labels: int = 0
-    null_ids: int = 0
-    null_prediction_ids: int = 0
-    duplicate_predictions: int = 0
-    orphans: int = 0
-    orphan_ids: int | None = 0
-    duplicates: int = 0
-    conflicts: int = 0
+    ids: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    times: NDArray[np.int64]
+    labels: pa.Array
 
-    @property
-    def coverage(self) -> float | None:
-        """Labelled predictions as a share of all; None without any prediction."""
-        return self.labelled / self.rows if self.rows else None
+    def known_by(self, cutoffs: NDArray[np.int64]) -> pa.Array:
+        """Return the label that each prediction had at a moment of its own.
+
+        Parameters
+        ----------
+        cutoffs : array of int64, shape (n,)
+            Microseconds since 1970; a label known at that very moment counts.
+
+        Returns
+        -------
+        pa.Array of length n
+            Null where there was none.
+
+        Examples
+        --------
+        >>> history = LabelHistory(np.array([0, 0]), np.array([0, 0]), np.array([5, 9]),
+        ...                        pa.array(["no", "yes"]))
+        >>> history.known_by(np.array([4, 8])).to_pylist()
+        [None, 'no']
+        """
+        # One sort lays each question right behind the labels that were known when it is asked.
+        count = len(self.codes)
+        asked = np.repeat([0, 1], [count, len(self.ids)])
+        times = np.concatenate([self.times, cutoffs])
+        codes = np.concatenate([self.codes, self.ids])
+        order = np.lexsort((asked, times, codes))
+        before = np.maximum.accumulate(np.where(order < count, np.arange(len(order)), -1))
+        found = np.full(len(self.ids), -1, np.int64)
+        question = order >= count
+        answer = order[np.maximum(before[question], 0)]
+        own = (before[question] >= 0) & (codes[answer] == codes[order[question]])
+        found[order[question] - count] = np.where(own, answer, -1)
+        found[self.ids < 0] = -1
+        return self.labels.take(pa.array(found, mask=found < 0))
+
+
+def with_missing(label: pa.Array, missing_is: object, has_id: NDArray[np.bool_]) -> pa.Array:
+    """Return labels in which a missing one is a given value, where the prediction has an id.
+
+    Where the value is not of the labels' type, all of them become text: classes are compared by
+    their names.
+
+    Examples
+    --------
+    >>> with_missing(pa.array([1, None, None]), 0, np.array([True, True, False])).to_pylist()
+    [1, 0, None]
+    """
+    if pa.types.is_null(label.type):
+        label = label.cast(pa.scalar(missing_is).type)
+    try:
+        value = pa.scalar(missing_is, label.type)
+    except (pa.ArrowException, TypeError, ValueError):
+        label, value = label.cast(TEXT), pa.scalar(str(missing_is), TEXT)
+    fills = np.asarray(label.is_null().to_numpy(zero_copy_only=False), bool) & has_id
+    return pc.if_else(pa.array(fills), value, label)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,12 +117,19 @@ class ResolvedLabels:
     fingerprint : str
         A hash of the resolved (id, label) pairs, whatever their order: it changes exactly when
         the labels seen change.
+    newest : datetime or None
+        The latest timestamp of any label row seen, whatever it says and joins: until then the
+        table was written to.
+    history : LabelHistory
+        Every label seen of these predictions.
     """
 
     label: pa.Array
     label_timestamp: pa.Array
     counts: LabelCounts
     fingerprint: str
+    newest: datetime | None
+    history: LabelHistory
 
     @property
     def coverage(self) -> float | None:
@@ -158,7 +187,7 @@ def resolve(
     until = None
     if as_of is not None:
         at = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
-        until = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        until = (at - _EPOCH) // timedelta(microseconds=1)
     seen = SeenLabels(keys, label, label_timestamp, unit)
     columns = [*id_columns, label, *([label_timestamp] if label_timestamp else [])]
     for chunk in chunks(labels, columns, max(CHUNK_ROWS, keys.rows)):
@@ -194,7 +223,9 @@ def _settle(keys: IdKeys, seen: SeenLabels) -> ResolvedLabels:
     )
     seen_labels = values.take(pa.array(winner[:-1][labelled]))
     mark = fingerprint(keys.id_hashes()[labelled], seen_labels)
-    return ResolvedLabels(values.take(take), stamps, counts, mark)
+    newest = None if seen.newest is None else _EPOCH + timedelta(microseconds=seen.newest)
+    history = LabelHistory(keys.codes, codes, times, values)
+    return ResolvedLabels(values.take(take), stamps, counts, mark, newest, history)
 
 
 def _repeats(
@@ -206,72 +237,3 @@ def _repeats(
     pairs = rows[["id", "label"]].drop_duplicates()
     conflicting = pairs["id"][pairs["id"].duplicated()]
     return int(rows.duplicated().sum()), int(conflicting.nunique())
-
-
-@dataclass(frozen=True, slots=True)
-class DueState:
-    """Whether a window's performance may be judged, and why."""
-
-    state: Literal["pending", "waiting", "ready", "given_up"]
-    reason: str
-
-    @property
-    def judged(self) -> bool:
-        """Whether it is judged now: ready, or given up waiting."""
-        return self.state in ("ready", "given_up")
-
-
-def labels_due(
-    window: Window,
-    as_of: datetime,
-    delay: timedelta,
-    coverage: float,
-    give_up: timedelta | None,
-    seen_coverage: float | None,
-) -> DueState:
-    """Say whether the labels of a window are due.
-
-    Parameters
-    ----------
-    window : Window
-        The predictions' window.
-    as_of : datetime
-        The moment of the run, aware.
-    delay : timedelta
-        Labels are not expected before `window.end + delay`.
-    coverage : float
-        The share of labelled predictions, in [0, 1], that is enough.
-    give_up : timedelta or None
-        From `window.end + give_up` on the window is judged with what there is; None waits on.
-    seen_coverage : float or None
-        The share labelled as of `as_of`; None where there is no prediction.
-
-    Returns
-    -------
-    DueState
-        `pending` before the delay is past, then `ready` once coverage is reached, else
-        `waiting`, and in the end `given_up`.
-
-    Examples
-    --------
-    >>> day = Window(datetime(2013, 6, 3, tzinfo=UTC), datetime(2013, 6, 4, tzinfo=UTC))
-    >>> labels_due(day, datetime(2013, 6, 7, tzinfo=UTC), timedelta(days=2), 0.9,
-    ...            timedelta(days=14), 0.5)
-    DueState(state='waiting', reason='50.0 % of the labels are known, 90.0 % are asked for')
-    """
-    due = window.end + delay
-    if as_of < due:
-        return DueState("pending", f"labels are due at {due.isoformat()}")
-    if seen_coverage is None:
-        return DueState("ready", "no predictions, so no labels to wait for")
-    known = f"{_percent(seen_coverage)} of the labels are known, {_percent(coverage)} are asked for"
-    if seen_coverage >= coverage:
-        return DueState("ready", known)
-    if give_up is not None and as_of >= window.end + give_up:
-        return DueState("given_up", f"{known}; given up at {(window.end + give_up).isoformat()}")
-    return DueState("waiting", known)
-
-
-def _percent(share: float) -> str:
-    # Rounded down, so that a share just below what is asked for does not read as if it were there.
-    return f"{math.floor(share * 1000 + 1e-9) / 10:.1f} %"

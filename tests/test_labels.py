@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from monitoring_sdk import label_stream, labels
 from monitoring_sdk.errors import SourceError
-from monitoring_sdk.labels import ResolvedLabels, labels_due, resolve
+from monitoring_sdk.label_due import labels_due
+from monitoring_sdk.labels import ResolvedLabels, resolve
 from monitoring_sdk.metrics.labelled import labelled
 from monitoring_sdk.metrics.table import metric
 from monitoring_sdk.window import Window

@@ -14,7 +14,8 @@ from monitoring_sdk.adapters.sources.source import open_source, together
 from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import SourceError
-from monitoring_sdk.labels import DueState, labels_due, resolve
+from monitoring_sdk.label_due import DueState, labels_due
+from monitoring_sdk.labels import resolve
 from monitoring_sdk.measure import Measurement, measure_metrics
 from monitoring_sdk.metrics.labelled import Labelled, labelled
 from monitoring_sdk.window import Window
