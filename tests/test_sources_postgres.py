@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from monitoring_sdk.adapters.sources.joined import JoinedSource
 from monitoring_sdk.adapters.sources.source import open_source, read_table
 from monitoring_sdk.config_sections import SourceSpec, TimestampColumn
 from monitoring_sdk.errors import SourceError
@@ -127,3 +129,23 @@ def test_errors_name_the_place_and_no_password(url):
     with pytest.raises(SourceError, match=r"no such table|does not exist") as caught:
         open_source(SourceSpec(url=url, table="absent")).count(None, None)
     assert "s3cret" not in str(caught.value)
+
+
+def test_features_in_a_table_join_predictions_in_a_file(url, tmp_path):
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE features (id text, aware timestamptz, x real)")
+        for key, day, x in (("1", -40, 1.0), ("1", 0, 2.0), ("1", 2, 3.0), ("2", -90, 4.0)):
+            at = DAY.start + timedelta(days=day, hours=1)
+            connection.execute("INSERT INTO features VALUES (%s, %s, %s)", (key, at, x))
+    noon = DAY.start + timedelta(hours=12)
+    path = tmp_path / "predictions.parquet"
+    pq.write_table(pa.table({"id": [1, 2, 3], "aware": [noon] * 3}), path)
+    at = TimestampColumn(column="aware")
+    features = open_source(SourceSpec(url=url, table="features"))
+    source = JoinedSource(open_source(SourceSpec(path=str(path))), features, ("id",), at)
+    found = read_table(source, ["id", "x"], window=DAY, timestamp=at)
+    assert found.column("x").to_pylist() == [2.0, 4.0, None]
+    before = source.fingerprint(DAY, at)
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO features VALUES ('3', %s, 5)", (DAY.start,))
+    assert source.fingerprint(DAY, at) != before

@@ -11,10 +11,11 @@ from typing import Any
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.quality import validate
+from monitoring_sdk.adapters.sources.joined import JoinedSource
 from monitoring_sdk.adapters.sources.source import open_source, read_table
 from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.errors import BaselineError, MonitoringError, explain
-from monitoring_sdk.stages.handle import layout_of
+from monitoring_sdk.stages.handle import layout_of, open_predictions
 from monitoring_sdk.window import Window
 
 TRIED_ROWS = 100_000
@@ -72,6 +73,7 @@ def check_monitor(file: Path) -> Checked:
     try:
         _predictions(config, found, problems, counts)
         if not problems:
+            _features(config, found, notes)
             _labels(config, found, problems)
             _expectations(config, found, problems, notes)
     except MonitoringError as error:
@@ -91,7 +93,7 @@ def check_monitor(file: Path) -> Checked:
 def _predictions(
     config: MonitorConfig, found: list[str], problems: list[str], counts: dict[str, Any]
 ) -> None:
-    source = open_source(config.source.predictions)
+    source = open_predictions(config)
     schema = source.schema()
     columns = config.columns
     wanted = {
@@ -109,13 +111,11 @@ def _predictions(
     layout = layout_of(config, schema)
     wanted |= {f"columns.numeric.{i}": name for i, name in enumerate(layout.numeric)}
     wanted |= {f"columns.categorical.{i}": name for i, name in enumerate(layout.categorical)}
+    both = " or the features" if isinstance(source, JoinedSource) else ""
+    what = f"no such column in the predictions{both}"
     for where, name in wanted.items():
         if name is not None and name not in schema.names:
-            problems.append(
-                explain(
-                    "no such column in the predictions", where=where, got=name, allowed=schema.names
-                )
-            )
+            problems.append(explain(what, where=where, got=name, allowed=schema.names))
     problems += _idle_rules(config, tuple(layout.kinds))
     if columns.timestamp.column in schema.names:
         rows = source.count(None, None)
@@ -126,6 +126,33 @@ def _predictions(
         )
         found.append(f"predictions: {rows} rows{span}")
     found.append(f"features: {len(layout.numeric)} numeric, {len(layout.categorical)} categorical")
+
+
+def _features(config: MonitorConfig, found: list[str], notes: list[str]) -> None:
+    """Say what a table of features brings, and how it joins over the baseline's span."""
+    source = open_predictions(config)
+    if not isinstance(source, JoinedSource):
+        return
+    own, theirs = source.predictions.schema().names, source.feature_schema().names
+    keys = {*source.on, source.timestamp.column}
+    more = [c for c in theirs if c not in own]
+    found.append(f"source.features: {', '.join(more) or 'no column'}, by {', '.join(source.on)}")
+    twice = [c for c in theirs if c in own and c not in keys]
+    if twice:
+        notes.append(f"in both tables, taken from the predictions: {', '.join(twice)}")
+    if source.timestamp.column not in theirs:
+        notes.append(
+            f"the features have no column {source.timestamp.column!r}: the last row of a key "
+            "counts, whenever it was written"
+        )
+    came = source.joined(Window(*config.span(config.baseline)) if config.baseline else None)
+    if came.null_keys or came.unmatched:
+        notes.append(
+            f"of {came.rows} prediction rows {came.unmatched} have no row of features "
+            f"and {came.null_keys} have no key"
+        )
+    if came.repeats:
+        notes.append(f"{came.repeats} rows of features repeat a key: the latest one counts")
 
 
 def _score_places(score: str | dict[str, str] | None) -> dict[str, str | None]:
@@ -176,7 +203,7 @@ def _expectations(
     """Run the declared expectations on the first rows of the baseline's span."""
     if not config.quality:
         return
-    source = open_source(config.source.predictions)
+    source = open_predictions(config)
     at = config.columns.timestamp
     bounds = source.bounds(at)
     if bounds is None:

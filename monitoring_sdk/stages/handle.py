@@ -13,6 +13,7 @@ import pyarrow as pa
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.sources.columns import resolve_features
+from monitoring_sdk.adapters.sources.joined import JoinedSource
 from monitoring_sdk.adapters.sources.source import Source, open_source
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig, load_config
@@ -87,6 +88,9 @@ def layout_of(config: MonitorConfig, schema: pa.Schema, known: Layout | None = N
         for column in lost:
             kind = pa.float64() if column in known.numeric else pa.string()
             schema = schema.append(pa.field(column, kind))
+    joins = () if config.source.features is None else config.source.features.on
+    # A key is no feature unless it is named as one.
+    schema = pa.schema([f for f in schema if f.name not in joins])
     features = resolve_features(config.columns, schema)
     return Layout(
         features.numeric,
@@ -98,8 +102,15 @@ def layout_of(config: MonitorConfig, schema: pa.Schema, known: Layout | None = N
 
 
 def open_predictions(config: MonitorConfig) -> Source:
-    """Open the source of the prediction rows."""
-    return open_source(config.source.predictions)
+    """Open the source of the prediction rows, features of a table of their own among them."""
+    predictions, spec = open_source(config.source.predictions), config.source.features
+    if spec is None:
+        return predictions
+    ids, on = config.columns.id, spec.on or config.columns.id
+    if not on:
+        raise ConfigError(f"{config.model}: source.features needs `on`, or columns.id")
+    each = set(ids) <= set(on) and bool(ids)
+    return JoinedSource(predictions, open_source(spec), on, config.columns.timestamp, each)
 
 
 def baseline_for(config: MonitorConfig, window: Window) -> Baseline:

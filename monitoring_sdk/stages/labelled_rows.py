@@ -6,10 +6,11 @@ from datetime import datetime
 
 import pandas as pd
 
-from monitoring_sdk.adapters.sources.source import open_source, read_table
+from monitoring_sdk.adapters.sources.source import read_table
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.labels import resolve
+from monitoring_sdk.stages.handle import open_predictions
 from monitoring_sdk.stages.performance import label_batches
 from monitoring_sdk.window import Window
 
@@ -41,7 +42,7 @@ def labelled_rows(config: MonitorConfig, span: Window, as_of: datetime) -> pd.Da
     columns, known = config.columns, config.columns.label_timestamp
     if config.source.labels is None or columns.label is None:
         raise ConfigError(f"{config.model}: no source.labels: there is nothing to learn from")
-    source = open_source(config.source.predictions)
+    source = open_predictions(config)
     names = source.schema(span, columns.timestamp).names
     table = read_table(source, names, window=span, timestamp=columns.timestamp)
     found = resolve(

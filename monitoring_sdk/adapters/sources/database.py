@@ -105,9 +105,12 @@ class DatabaseSource:
         """Return the number of rows in a window."""
         return int(self._summary(_span(window, timestamp, None), timestamp)[0])
 
-    def fingerprint(self, window: Window, timestamp: TimestampColumn) -> str:
-        """Return a hash of the count and of the first and last moment in a window."""
-        summary = self._summary(Span.of(window), timestamp)
+    def fingerprint(self, window: Window | None, timestamp: TimestampColumn | None) -> str:
+        """Return a hash of the count and of the first and last moment in a window.
+
+        Without a timestamp it is of the count alone.
+        """
+        summary = self._summary(_span(window, timestamp, None), timestamp)
         return hashlib.sha256(repr(summary).encode()).hexdigest()[:32]
 
     def bounds(self, timestamp: TimestampColumn) -> tuple[datetime, datetime] | None:

@@ -106,7 +106,7 @@ class FileSource:
             rows += sum(b.num_rows for b in read)
         return rows
 
-    def fingerprint(self, window: Window, timestamp: TimestampColumn) -> str:
+    def fingerprint(self, window: Window | None, timestamp: TimestampColumn | None) -> str:
         """Return a hash of the files that can hold rows of a window.
 
         Of Parquet files it takes the sizes and statistics of the row groups that overlap the

@@ -63,8 +63,11 @@ class Source(Protocol):
     def count(self, window: Window | None, timestamp: TimestampColumn | None) -> int:
         """Return the number of rows in a window."""
 
-    def fingerprint(self, window: Window, timestamp: TimestampColumn) -> str:
-        """Return a hash that changes when rows of the window have come, gone or changed."""
+    def fingerprint(self, window: Window | None, timestamp: TimestampColumn | None) -> str:
+        """Return a hash that changes when rows of the window have come, gone or changed.
+
+        Without a window it speaks of all rows.
+        """
 
     def bounds(self, timestamp: TimestampColumn) -> tuple[datetime, datetime] | None:
         """Return the earliest and the latest moment in UTC, or None without any."""
