@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,16 +9,22 @@ from datetime import datetime
 from typing import Any
 
 from monitoring_sdk.alarms.provisional import ReferenceSeries
+from monitoring_sdk.alarms.series import (
+    read_reference,
+    read_slices,
+    reference_text,
+    slices_text,
+    split_series,
+)
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.measure import Layout, Measurement
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import timestamp
 from monitoring_sdk.window import Window, parse_time
 
 FORMAT = 1
-
-_REFERENCE_HEAD = ["start", "end", "what"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Baseline:
         The complete reference windows; `reference` has a value and a row count for each.
     suite : tuple of dict
         Generated expectations, in the form of the monitor file's `quality`.
+    segmentations : tuple of Segmentation
+        Which segments are watched by name; none in the baselines of an older version.
     """
 
     model: str
@@ -50,6 +56,7 @@ class Baseline:
     suite: tuple[Mapping[str, Any], ...] = ()
     settings: str = ""
     notes: tuple[str, ...] = field(default=())
+    segmentations: tuple[Segmentation, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -91,16 +98,31 @@ def to_files(baseline: Baseline) -> dict[str, str]:
             "prediction": baseline.layout.prediction,
             "scores": list(baseline.layout.scores),
             "numeric_prediction": baseline.layout.numeric_prediction,
+            "text": list(baseline.layout.text),
+            "datetime": list(baseline.layout.datetime),
+            "embedding": list(baseline.layout.embedding),
+            "segments": [list(crossing) for crossing in baseline.layout.segments],
+            "version": baseline.layout.version,
         },
+        "segmentations": [s.to_dict() for s in baseline.segmentations],
         "notes": list(baseline.notes),
     }
-    return {
+    profile = baseline.profile.to_dict()
+    slices = profile.pop("slices", {})
+    whole, parts = split_series(baseline.reference, _slice_keys(baseline.segmentations, slices))
+    files = {
         "baseline.json": _pretty(head),
         "grid.json": _columns(baseline.grid.to_dict()),
-        "profile.json": _columns(baseline.profile.to_dict()),
-        "reference.csv": _reference_text(baseline),
+        "profile.json": _columns(profile),
+        "reference.csv": reference_text(baseline.windows, whole),
         "expectations.json": _lines(baseline.suite),
     }
+    if slices:
+        inner = ",\n".join(f"{json.dumps(key)}: {_columns(d)}" for key, d in slices.items())
+        files["slices.json"] = "{\n" + inner + "}\n"
+    if parts:
+        files["reference_slices.csv"] = slices_text(baseline.windows, parts)
+    return files
 
 
 def from_files(files: Mapping[str, str]) -> Baseline:
@@ -123,7 +145,11 @@ def from_files(files: Mapping[str, str]) -> Baseline:
             "build it again with `monitoring baseline build`"
         )
     try:
-        windows, reference = _read_reference(files["reference.csv"])
+        windows, reference = read_reference(files["reference.csv"])
+        if "reference_slices.csv" in files:
+            reference |= read_slices(files["reference_slices.csv"], len(windows))
+        profile = json.loads(files["profile.json"])
+        slices = json.loads(files.get("slices.json", "{}"))
         return Baseline(
             model=head["model"],
             version=head["version"],
@@ -132,12 +158,13 @@ def from_files(files: Mapping[str, str]) -> Baseline:
             valid_from=None if head["valid_from"] is None else parse_time(head["valid_from"]),
             layout=_read_layout(head["columns"]),
             grid=Grid.from_dict(json.loads(files["grid.json"])),
-            profile=Profile.from_dict(json.loads(files["profile.json"])),
+            profile=Profile.from_dict({**profile, "slices": slices}),
             windows=windows,
             reference=reference,
             suite=_read_suite(files["expectations.json"]),
             settings=head["settings"],
             notes=tuple(head["notes"]),
+            segmentations=tuple(Segmentation.from_dict(d) for d in head.get("segmentations", ())),
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise BaselineError(f"the baseline is damaged: {type(error).__name__}: {error}") from None
@@ -152,7 +179,16 @@ def _read_layout(columns: Mapping[str, Any]) -> Layout:
         columns["prediction"],
         tuple(columns.get("scores", [] if one is None else [one])),
         columns.get("numeric_prediction", False),
+        tuple(columns.get("text", ())),
+        tuple(columns.get("datetime", ())),
+        tuple(columns.get("embedding", ())),
+        tuple(tuple(crossing) for crossing in columns.get("segments", ())),
+        columns.get("version"),
     )
+
+
+def _slice_keys(segmentations: Iterable[Segmentation], slices: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*(k for s in segmentations for k in s.keys), *slices]))
 
 
 def _pretty(data: Any) -> str:
@@ -186,40 +222,8 @@ def _lines(items: Iterable[Mapping[str, Any]]) -> str:
     return "[\n" + ",\n".join(rows) + "\n]\n" if rows else "[]\n"
 
 
-def _reference_text(baseline: Baseline) -> str:
-    """Write a line a window with its values, and its row counts on a line of their own."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    keys = sorted(baseline.reference)
-    writer.writerow([*_REFERENCE_HEAD, *keys])
-    for i, window in enumerate(baseline.windows):
-        bounds = list(window.to_dict().values())
-        values = [baseline.reference[k].values[i] for k in keys]
-        writer.writerow([*bounds, "value", *("" if v is None else repr(v) for v in values)])
-        writer.writerow([*bounds, "n", *(baseline.reference[k].n[i] for k in keys)])
-    return out.getvalue()
-
-
 def _read_suite(text: str) -> tuple[Mapping[str, Any], ...]:
     suite = json.loads(text)
     if not isinstance(suite, list) or not all(isinstance(item, dict) for item in suite):
         raise ValueError("expectations.json is no list of expectations")
     return tuple(suite)
-
-
-def _read_reference(text: str) -> tuple[tuple[Window, ...], dict[str, ReferenceSeries]]:
-    header, *rows = csv.reader(io.StringIO(text))
-    if header[:3] != _REFERENCE_HEAD:
-        raise ValueError(f"reference.csv begins with {header[:3]}, not with {_REFERENCE_HEAD}")
-    keys = header[3:]
-    values = [row for row in rows if row[2] == "value"]
-    counts = [row for row in rows if row[2] == "n"]
-    windows = tuple(Window(parse_time(row[0]), parse_time(row[1])) for row in values)
-    reference = {
-        key: ReferenceSeries(
-            tuple(None if row[i] == "" else float(row[i]) for row in values),
-            tuple(int(row[i]) for row in counts),
-        )
-        for i, key in enumerate(keys, start=3)
-    }
-    return windows, reference

@@ -42,6 +42,11 @@ class Layout:
     prediction: str | None = None
     scores: tuple[str, ...] = ()
     numeric_prediction: bool = False
+    text: tuple[str, ...] = ()
+    datetime: tuple[str, ...] = ()
+    embedding: tuple[str, ...] = ()
+    segments: tuple[tuple[str, ...], ...] = ()
+    version: str | None = None
 
     def family(self, column: str) -> Family:
         """Say whether a column is an input or an output of the model."""
@@ -50,6 +55,23 @@ class Layout:
     def family_of(self, method: str, column: str) -> Family:
         """Say the family of a method's check; shares of nulls and of the unseen are quality."""
         return "quality" if METHODS[method].family == "quality" else self.family(column)
+
+    @property
+    def model(self) -> tuple[str, ...]:
+        """The columns that the model itself writes: with several versions, each its own."""
+        return (*((self.prediction,) if self.prediction is not None else ()), *self.scores)
+
+    @property
+    def told_apart_by(self) -> tuple[str, ...]:
+        """The columns by which rows are told apart, once each: those of segments, the version."""
+        names = [name for crossing in self.segments for name in crossing]
+        return tuple(dict.fromkeys([*names, *([self.version] if self.version else [])]))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is looked at as such, once each."""
+        more = (*self.text, *self.datetime, *self.embedding, *self.told_apart_by)
+        return tuple(dict.fromkeys([*self.kinds, *more]))
 
     @property
     def kinds(self) -> dict[str, str]:

@@ -134,7 +134,7 @@ def count_levels(array: pa.Array, name: str = "") -> dict[str, int]:
     """
     out: dict[str, int] = {}
     values, counts = _distinct(array)
-    for value, n in zip(_scalars(values, name), counts.tolist(), strict=True):
+    for value, n in zip(scalars(values, name), counts.tolist(), strict=True):
         if value is not None and value == value:
             level = canonical_level(value)
             out[level] = out.get(level, 0) + n
@@ -175,7 +175,7 @@ def profile_categorical(
     tail: set[str] = set()
     if len(values) > _FEW and pa.types.is_string(values.type):
         values, counts = _take_kept(values, counts, grid, kept)
-    for value, n in zip(_scalars(values, name), counts.tolist(), strict=True):
+    for value, n in zip(scalars(values, name), counts.tolist(), strict=True):
         if value is None or value != value:
             continue
         level = canonical_level(value)
@@ -203,7 +203,14 @@ def _take_kept(
     return values.filter(pa.array(~known)), counts[~known]
 
 
-def _scalars(values: pa.Array, name: str) -> list[Any]:
+def scalars(values: pa.Array, name: str) -> list[Any]:
+    """Return an array's values as Python has them, so that each has its canonical text.
+
+    Raises
+    ------
+    SourceError
+        When one has no Python form, as text that is no UTF-8.
+    """
     if pa.types.is_float32(values.type) or pa.types.is_float16(values.type):
         return list(values.to_numpy(zero_copy_only=False))  # numpy knows their shortest text
     try:

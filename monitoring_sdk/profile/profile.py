@@ -34,12 +34,16 @@ class Profile:
         Counts of the labelled rows, which may be fewer.
     problems : mapping of str to str
         Why a column of the grid is not among `columns`.
+    slices : mapping of str to Profile
+        The profiles of some of the rows, by the names that `slice_key` gives: those of a segment,
+        those of a version. A slice that is not there has no rows.
     """
 
     rows: int
     columns: Mapping[str, ColumnProfile]
     labelled: LabelledProfile | None = None
     problems: Mapping[str, str] = field(default_factory=dict)
+    slices: Mapping[str, Profile] = field(default_factory=dict)
 
     def merge(self, other: Profile) -> Profile:
         """Return the profile of both sets of rows, as if they had been read in one pass.
@@ -64,16 +68,21 @@ class Profile:
         labelled = self.labelled or other.labelled
         if self.labelled is not None and other.labelled is not None:
             labelled = self.labelled.merge(other.labelled)
-        return Profile(self.rows + other.rows, columns, labelled, problems)
+        slices = {**other.slices, **self.slices}
+        for key in self.slices.keys() & other.slices.keys():
+            slices[key] = self.slices[key].merge(other.slices[key])
+        return Profile(self.rows + other.rows, columns, labelled, problems, slices)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; counts and floats read back exactly."""
-        return {
+        data = {
             "rows": self.rows,
             "columns": {name: column.to_dict() for name, column in self.columns.items()},
             "labelled": None if self.labelled is None else self.labelled.to_dict(),
             "problems": dict(self.problems),
         }
+        slices = {key: part.to_dict() for key, part in sorted(self.slices.items())}
+        return {**data, "slices": slices} if slices else data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
@@ -85,6 +94,7 @@ class Profile:
             columns,
             None if labelled is None else LabelledProfile.from_dict(labelled),
             dict(data.get("problems", {})),
+            {key: cls.from_dict(d) for key, d in data.get("slices", {}).items()},
         )
 
 
