@@ -16,7 +16,7 @@ import click
 from monitoring_sdk.errors import ConfigError, MonitoringError
 from monitoring_sdk.window import parse_time
 
-LATER = ("explain", "incident", "init", "retraining", "serve", "silence", "status")
+LATER = ("explain", "incident", "retraining", "serve", "silence", "status")
 
 Command = Callable[..., Any]
 
@@ -96,6 +96,27 @@ def _emit(document: Any, as_json: bool, text: str) -> None:
 
 def _moment(value: str | None, config: Any) -> Any:
     return None if value is None else parse_time(value, config.window.timezone)
+
+
+@main.command()
+@click.argument("data")
+@click.option("--table", metavar="T", help="The table, where DATA is a database URL.")
+@click.option("--labels", metavar="DATA", help="Where labels come from, if not from DATA.")
+@click.option("--labels-table", metavar="T", help="The labels' table.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: stdout.")
+@click.option("--model", metavar="NAME", help="The model's name.")
+@click.option("--timestamp", metavar="COLUMN", help="When a prediction was made.")
+@click.option("--prediction", metavar="COLUMN", help="What the model decided.")
+@click.option("--label", metavar="COLUMN", help="What came true.")
+@click.option("--id", "ids", metavar="COLUMN", multiple=True, help="Once or several times.")
+@click.option("--task", type=click.Choice(["binary", "multiclass", "regression", "ranking"]))
+@_common
+def init(data: str, out: Path | None, as_json: bool, **asked: Any) -> None:
+    """Draft a monitor file from DATA: a file, glob, folder, fsspec or database URL."""
+    from monitoring_sdk.stages.drafting import draft_file
+
+    found = draft_file(data, out=out, **asked)
+    _emit(found.to_dict(), as_json, found.text if out is None else found.summary())
 
 
 @main.command()

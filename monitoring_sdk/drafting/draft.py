@@ -1,0 +1,280 @@
+"""From a sample of predictions and labels to a drafted monitor file: every guess, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from monitoring_sdk.drafting.classes import find_class_scores
+from monitoring_sdk.drafting.facts import Facts, class_names, observe
+from monitoring_sdk.drafting.features import Context, sort_features
+from monitoring_sdk.drafting.guess import Draft, Guess
+from monitoring_sdk.drafting.keys import find_id
+from monitoring_sdk.drafting.lists import find_lists
+from monitoring_sdk.drafting.moments import Moments, ToUtc, find_moments, find_timestamp
+from monitoring_sdk.drafting.names import hint, strength
+from monitoring_sdk.drafting.outcome import find_prediction, find_score, find_task, told
+from monitoring_sdk.drafting.quality import expect
+from monitoring_sdk.drafting.spans import choose_baseline, choose_labels, choose_window
+from monitoring_sdk.drafting.truth import Truth, label_inside, truth_elsewhere, truth_inside
+from monitoring_sdk.errors import ConfigError, explain
+from monitoring_sdk.window import Cadence
+
+_OPERATIONS = ("latency_ms", "error", "model_version", "weight")
+_ORDER = (
+    *("id", "timestamp", "query", "item", "prediction", "score", "positive"),
+    *("label", "label_timestamp", *_OPERATIONS),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the user says, where no guess is wanted."""
+
+    timestamp: str | None = None
+    prediction: str | None = None
+    label: str | None = None
+    id: tuple[str, ...] = ()
+    task: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Some rows of a source, spread evenly, and what holds for all of them.
+
+    Attributes
+    ----------
+    place : str or mapping
+        The source as a monitor file names it.
+    rows : int
+        All of its rows.
+    span : tuple of datetime, optional
+        The first and the last moment of all rows; needed of predictions.
+    why : str
+        What is to be said of the place.
+    """
+
+    place: str | Mapping[str, Any]
+    rows: int
+    table: pa.Table
+    span: tuple[datetime, datetime] | None = None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class _Found:
+    """The parts found so far: a column that has one is no feature."""
+
+    facts: Mapping[str, Facts]
+    guesses: dict[str, Guess] = field(default_factory=dict)
+
+    def add(self, *guesses: Guess) -> None:
+        """Keep guesses, each of another key."""
+        self.guesses |= {g.key.removeprefix("columns."): g for g in guesses}
+
+    def columns(self, *parts: str) -> list[str]:
+        """Return the columns of some parts, of all without."""
+        found = []
+        for part, guess in self.guesses.items():
+            if (not parts or part in parts) and part != "positive":
+                found += _names(guess.value)
+        return found
+
+
+def _names(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        # `{column: ts, unit: ms}` names one column, a mapping of classes one for each.
+        return [value["column"]] if set(value) == {"column", "unit"} else list(value.values())
+    return list(value) if isinstance(value, list) else [value] if isinstance(value, str) else []
+
+
+def draft(
+    model: str, predictions: Sampled, labels: Sampled | None, to_utc: ToUtc, given: Given
+) -> Draft:
+    """Guess a monitor file.
+
+    Parameters
+    ----------
+    model : str
+        Its name.
+    labels : Sampled or None
+        None where labels are in the prediction rows, or nowhere.
+    to_utc : callable
+        Reads a column as moments; raises `SourceError` where it holds none.
+
+    Raises
+    ------
+    ConfigError
+        Where no monitor is possible: no timestamp, no prediction, labels that join nothing.
+    """
+    rows = predictions.table
+    found = _Found(observe(rows))
+    moments = find_moments(rows, to_utc)
+    at, guess = find_timestamp(moments, rows, given.timestamp)
+    found.add(guess)
+    _named(found, rows, moments, given)
+    truth = _truth(found, rows, at, moments, labels, to_utc, given)
+    task = _outcome(found, rows, truth, given)
+    low, high = predictions.span or (_ends(at))
+    every = choose_window(predictions.rows, low, high, dates=at.dates)
+    context = Context(
+        rows,
+        at.at,
+        {n: m for n, m in moments.items() if n != at.column},
+        _outcomes(found, rows, truth),
+        Cadence(every.value).approximate,
+    )
+    features = sort_features(found.facts, found.columns(), context)
+    classes = [] if task.value in ("regression", "ranking") else _values(found, rows)
+    return Draft(
+        model,
+        (
+            Guess("model", model, ""),
+            task,
+            Guess("source.predictions", predictions.place, predictions.why),
+            *([Guess("source.labels", labels.place, labels.why)] if labels is not None else []),
+            *(found.guesses[part] for part in _ORDER if part in found.guesses),
+            *features,
+            every,
+            Guess("window.timezone", "UTC", "whose midnight begins a day: write your own zone"),
+            *(choose_labels(truth.delays, truth.share, every.value) if truth.facts else ()),
+            *choose_baseline(every.value, low, high),
+            expect(
+                found.facts,
+                found.columns("id"),
+                found.columns("score") if task.value in ("binary", "multiclass") else (),
+                found.columns("prediction")[0],
+                classes,
+            ),
+        ),
+    )
+
+
+def _ends(at: Moments) -> tuple[datetime, datetime]:
+    ends = pa.array(at.at, pa.timestamp("us")).cast(pa.timestamp("us", "UTC")).drop_null()
+    return min(ends.to_pylist()), max(ends.to_pylist())
+
+
+def _named(found: _Found, rows: pa.Table, moments: Mapping[str, Moments], given: Given) -> None:
+    """Take the columns that make rows lists, and those of operations: by their names."""
+    if given.task in (None, "ranking") and given.prediction is None:
+        found.add(*find_lists(rows, found.facts, found.columns()))
+    for part in _OPERATIONS:
+        named = [
+            f
+            for f in found.facts.values()
+            if hint(part, f.name) is not None and f.name not in (*moments, *found.columns())
+            if _suits(part, f) and f.name not in (given.prediction, given.label, *given.id)
+        ]
+        if named:
+            chosen = min(named, key=lambda f: strength(part, f.name))
+            found.add(Guess(f"columns.{part}", chosen.name, f"by its name; {told(chosen)}"))
+
+
+def _suits(part: str, known: Facts) -> bool:
+    if part in ("latency_ms", "weight"):
+        return known.kind == "number" and known.low is not None and known.low >= 0
+    return known.present > 0 and (part == "error" or known.distinct <= 50)
+
+
+def _truth(
+    found: _Found,
+    rows: pa.Table,
+    at: Moments,
+    moments: Mapping[str, Moments],
+    labels: Sampled | None,
+    to_utc: ToUtc,
+    given: Given,
+) -> Truth:
+    """Find label, prediction and id: an id must suit the labels, a label is no prediction."""
+    label = None
+    if labels is None:
+        label = given.label or label_inside(found.facts, found.columns(), moments)
+    if label is not None and label not in found.facts:
+        allowed = list(found.facts)
+        raise ConfigError(explain("no such column", where="--label", got=label, allowed=allowed))
+    beside = [] if label is None else [label]
+    if "prediction" not in found.guesses:
+        taken = [*found.columns(), *beside, *moments, *given.id]
+        found.add(find_prediction(found.facts, taken, given.prediction))
+    found.add(_id(found, rows, [*found.columns(), *beside], labels, given))
+    truth = Truth(())
+    if labels is not None:
+        complete = labels.table.num_rows == labels.rows
+        ids = found.columns("id")
+        options: dict[str, Any] = {"asked": given.label, "complete": complete}
+        truth = truth_elsewhere(rows, at, labels.table, ids, to_utc, **options)
+    elif label is not None and found.columns("id"):
+        truth = truth_inside(rows, at, moments, label, asked=given.label is not None)
+    elif label is not None:
+        why = f"{label} by its name, but labels need an id: name one with --id"
+        truth = Truth((Guess("columns.label", None, why, sure=False),))
+    found.add(*truth.guesses)
+    return truth
+
+
+def _id(
+    found: _Found, rows: pa.Table, taken: Sequence[str], labels: Sampled | None, given: Given
+) -> Guess:
+    if not given.id:
+        table = None if labels is None else labels.table
+        inside = labels is None and len(taken) > len(found.columns())
+        return find_id(rows, found.facts, taken, labels=table, label_inside=inside)
+    places = {"predictions": rows} | ({} if labels is None else {"labels": labels.table})
+    problems = [
+        explain(f"no such column in the {place}", where="--id", got=n, allowed=t.column_names)
+        for place, t in places.items()
+        for n in given.id
+        if n not in t.column_names
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return Guess("columns.id", list(given.id) if len(given.id) > 1 else given.id[0], "as asked")
+
+
+def _outcome(found: _Found, rows: pa.Table, truth: Truth, given: Given) -> Guess:
+    """Find the task, and the score that suits it; return the guess of the task."""
+    (prediction,) = found.columns("prediction")
+    if "query" in found.guesses:
+        task = Guess("task", "ranking", "rows are positions in lists")
+    else:
+        task = find_task(found.facts[prediction], truth.facts, given.task)
+    taken = [c for c in found.columns() if c != prediction]
+    if task.value == "binary":
+        found.add(*find_score(rows, found.facts, prediction, taken))
+    elif task.value == "multiclass":
+        names = _classes(rows, prediction, truth)
+        found.add(find_class_scores(rows, found.facts, prediction, taken, names))
+    elif task.value == "ranking":
+        scores = [
+            f
+            for f in found.facts.values()
+            if hint("score", f.name) is not None and f.name not in found.columns()
+        ]
+        if scores:
+            found.add(Guess("columns.score", scores[0].name, "by its name: it orders the lists"))
+    return task
+
+
+def _classes(rows: pa.Table, prediction: str, truth: Truth) -> list[str]:
+    columns = [rows.column(prediction)] + ([] if truth.values is None else [truth.values])
+    return sorted({str(v) for c in columns for v in class_names(c) if v is not None})
+
+
+def _values(found: _Found, rows: pa.Table) -> list[Any]:
+    """Return the distinct predictions as they are stored, but whole floats as integers."""
+    (prediction,) = found.columns("prediction")
+    values = [v for v in rows.column(prediction).unique().to_pylist() if v is not None and v == v]
+    return sorted(values, key=str)
+
+
+def _outcomes(found: _Found, rows: pa.Table, truth: Truth) -> dict[str, Any]:
+    """Return what a feature must not copy."""
+    names = [*found.columns("prediction"), *found.columns("score")]
+    copied = {n: rows.column(n).combine_chunks() for n in names}
+    label = found.columns("label")
+    return copied | ({label[0]: truth.values} if label and truth.values is not None else {})
