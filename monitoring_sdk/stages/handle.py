@@ -98,6 +98,11 @@ def layout_of(config: MonitorConfig, schema: pa.Schema, known: Layout | None = N
         config.columns.prediction,
         config.columns.scores,
         numeric_prediction=config.task in ("regression", "ranking"),
+        text=config.columns.text,
+        datetime=config.columns.datetime,
+        embedding=config.columns.embedding,
+        segments=config.columns.segments,
+        version=None if config.versions is None else config.columns.model_version,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -14,15 +14,21 @@ import pyarrow.compute as pc
 
 from monitoring_sdk.adapters.sources.source import together
 from monitoring_sdk.adapters.sources.timestamps import to_utc
+from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.metrics.operations import OPERATIONS, Served
 from monitoring_sdk.profile.grid import Grid
-from monitoring_sdk.profile.profile import Profile, ProfileBuilder
+from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.profile.segments import Segmentation, level_codes
+from monitoring_sdk.profile.sliced import SlicedBuilder, Slicing
 from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions, present
 from monitoring_sdk.window import Window
 
 SAMPLE_ROWS = 100_000
 """Generated expectations look at a systematic sample of at most this many rows."""
+
+TABLE_ROWS = 20_000
+"""What needs whole rows looks at a systematic sample of at most this many."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,12 @@ class Pass:
     whole : mapping of str to pa.ChunkedArray
         Every row of the columns that declared expectations, latency and errors need.
     ids : mapping of str to pa.ChunkedArray
-        The ids; of a window with very many rows those of some ids, all of their rows.
+        The ids, and beside them the version where versions are told apart; of a window with very
+        many rows those of some ids, all of their rows.
+    rows : pa.Table or None
+        Evenly spaced rows of every column that the layout names.
+    versions : mapping of str to int
+        Rows of each version of the model, where versions are told apart.
     """
 
     profile: Profile
@@ -44,6 +55,8 @@ class Pass:
     whole: Mapping[str, pa.ChunkedArray]
     ids: Mapping[str, pa.ChunkedArray]
     newest: datetime | None
+    rows: pa.Table | None = None
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 ID_ROWS = 1_000_000
@@ -95,19 +108,39 @@ def every(batch: pa.RecordBatch, offset: int, step: int, columns: Sequence[str])
     return narrow.take(pa.array(range(first, batch.num_rows, step), pa.int64()))
 
 
+def slicing_of(config: MonitorConfig, segmentations: Sequence[Segmentation] = ()) -> Slicing:
+    """Say how a monitor tells rows apart, by segments that its baseline knows and by version."""
+    declared, columns = config.versions, config.columns
+    if declared is None or columns.model_version is None:
+        return Slicing(tuple(segmentations))
+    model = (columns.prediction, *columns.scores)
+    return Slicing(
+        tuple(segmentations), columns.model_version, declared.champion, declared.shadow, model
+    )
+
+
+def declared_segmentations(config: MonitorConfig, baseline: Baseline) -> tuple[Segmentation, ...]:
+    """Return what the baseline knows of the segments that the monitor file asks for."""
+    known = {s.columns: s for s in baseline.segmentations}
+    return tuple(known[c] for c in dict.fromkeys(config.columns.segments) if c in known)
+
+
 def _scan(handle: Handle) -> Pass:
     config, baseline = handle.config, baseline_of(handle)
     grid = Grid({c: g for c, g in baseline.grid.columns.items() if c in handle.layout.kinds})
     columns = config.columns
-    whole = [*declared_columns(handle), columns.latency_ms, columns.error]
+    version = handle.layout.version
+    whole = [*declared_columns(handle), columns.latency_ms, columns.error, version]
     sampled = [str(e["column"]) for e in baseline.suite if "column" in e]
     return scan_rows(
         config,
         handle.window,
         grid,
+        slicing_of(config, declared_segmentations(config, baseline)),
         whole=present(handle, whole),
         sampled=present(handle, sampled),
-        ids=present(handle, columns.id),
+        ids=present(handle, [*columns.id, version] if columns.id else []),
+        table=present(handle, handle.layout.columns),
         rows=handle.rows,
     )
 
@@ -116,16 +149,22 @@ def scan_rows(
     config: MonitorConfig,
     window: Window,
     grid: Grid,
+    slicing: Slicing | None = None,
     *,
     whole: Sequence[str] = (),
     sampled: Sequence[str] = (),
     ids: Sequence[str] = (),
+    table: Sequence[str] = (),
     rows: int = 0,
 ) -> Pass:
     """Read the rows of a window once: profile them, and keep some columns, samples and ids.
 
     Parameters
     ----------
+    slicing : Slicing, optional
+        How rows are told apart; the sample then has the champion's predictions alone.
+    table : sequence of str
+        The columns of which whole rows are sampled.
     rows : int
         How many there are about: large windows are sampled.
 
@@ -134,32 +173,87 @@ def scan_rows(
     SourceError
         When the source breaks while it is read.
     """
-    at = config.columns.timestamp
-    wanted = list(dict.fromkeys([at.column, *grid.columns, *whole, *sampled, *ids]))
-    builder = ProfileBuilder(grid, missing_ok=True)
-    kept: list[pa.RecordBatch] = []
-    samples: list[pa.RecordBatch] = []
-    known: list[pa.RecordBatch] = []
-    step, share = max(1, math.ceil(rows / SAMPLE_ROWS)), max(1, math.ceil(rows / ID_ROWS))
-    seen, newest = 0, None
+    at, by = config.columns.timestamp, slicing or Slicing()
+    apart = [*(c for s in by.segmentations for c in s.columns), *filter(None, [by.version])]
+    names = [at.column, *grid.columns, *apart, *whole, *sampled, *ids, *table]
+    builder = SlicedBuilder(grid, by, missing_ok=True)
+    kept = _Kept(whole, [*sampled, *filter(None, [by.version])], ids, table, rows, by.version)
+    newest = None
     source = open_predictions(config)
+    wanted = list(dict.fromkeys(names))
     for batch in source.scan(wanted, window=window, timestamp=at, missing_ok=True):
         builder.add(batch)
-        kept.append(batch.select([c for c in whole if c in batch.schema.names]))
-        samples.append(every(batch, seen, step, sampled))
-        if ids:
-            known.append(some_ids(batch.select(ids), share))
-        seen += batch.num_rows
+        kept.add(batch)
         top = pc.max(to_utc(batch.column(at.column), at.unit)).as_py() if batch.num_rows else None
         newest = max(filter(None, (newest, top)), default=None)
-    return Pass(builder.result(), _columns(samples), _columns(kept), _columns(known), newest)
+    return Pass(
+        builder.result(),
+        _of_champion(_columns(kept.samples), by),
+        _columns(kept.whole),
+        _columns(kept.ids),
+        newest,
+        together(kept.rows) if table and kept.rows else None,
+        dict(builder.versions),
+    )
 
 
-def some_ids(batch: pa.RecordBatch, share: int) -> pa.RecordBatch:
-    """Keep one id in `share`, chosen by its hash, so that an id's repeats stay together."""
+class _Kept:
+    """What a pass keeps of the rows beside their profile."""
+
+    def __init__(
+        self,
+        whole: Sequence[str],
+        sampled: Sequence[str],
+        ids: Sequence[str],
+        table: Sequence[str],
+        rows: int,
+        version: str | None,
+    ) -> None:
+        self._names = {"whole": whole, "samples": sampled, "ids": ids, "rows": table}
+        self._step = {
+            name: max(1, math.ceil(rows / most))
+            for name, most in (("samples", SAMPLE_ROWS), ("rows", TABLE_ROWS), ("ids", ID_ROWS))
+        }
+        self._by = [name for name in ids if name != version]
+        self._seen = 0
+        self.whole: list[pa.RecordBatch] = []
+        self.samples: list[pa.RecordBatch] = []
+        self.ids: list[pa.RecordBatch] = []
+        self.rows: list[pa.RecordBatch] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        names, step = self._names, self._step
+        self.whole.append(batch.select([c for c in names["whole"] if c in batch.schema.names]))
+        self.samples.append(every(batch, self._seen, step["samples"], names["samples"]))
+        self.rows.append(every(batch, self._seen, step["rows"], names["rows"]))
+        if names["ids"]:
+            self.ids.append(some_ids(batch.select(names["ids"]), step["ids"], self._by))
+        self._seen += batch.num_rows
+
+
+def _of_champion(
+    sample: dict[str, pa.ChunkedArray], slicing: Slicing
+) -> dict[str, pa.ChunkedArray]:
+    """Keep, of what the model writes, the champion's rows."""
+    if slicing.version is None or slicing.version not in sample:
+        return sample
+    codes = level_codes(sample[slicing.version], (slicing.champion,), slicing.version)
+    rows = pa.array(codes == 0)
+    return {c: x.filter(rows) if c in slicing.model else x for c, x in sample.items()}
+
+
+def some_ids(batch: pa.RecordBatch, share: int, by: Sequence[str] | None = None) -> pa.RecordBatch:
+    """Keep one id in `share`, chosen by its hash, so that an id's repeats stay together.
+
+    Parameters
+    ----------
+    by : sequence of str, optional
+        The columns of the id; all of the batch by default.
+    """
     if share == 1:
         return batch
-    marks = pd.util.hash_pandas_object(batch.to_pandas(), index=False).to_numpy()
+    frame = (batch if by is None else batch.select(list(by))).to_pandas()
+    marks = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     return batch.filter(pa.array(marks % np.uint64(share) == 0))
 
 
