@@ -16,11 +16,12 @@ from monitoring_sdk.adapters.sources.source import together
 from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
-from monitoring_sdk.metrics.operations import OPERATIONS, Served
+from monitoring_sdk.metrics.operations import Served
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation, level_codes
 from monitoring_sdk.profile.sliced import SlicedBuilder, Slicing
+from monitoring_sdk.stages import serving
 from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions, present
 from monitoring_sdk.window import Window
 
@@ -266,11 +267,11 @@ def _columns(batches: Sequence[pa.RecordBatch]) -> dict[str, pa.ChunkedArray]:
 
 def served(config: MonitorConfig, window: Window, found: Pass) -> tuple[Served, tuple[str, ...]]:
     """Return what a pass tells of the service, and which figures apply to it."""
-    columns = config.columns
-    latency = found.whole.get(columns.latency_ms or "")
-    error = found.whole.get(columns.error or "")
-    has = {None, "timestamp"} if found.profile.rows else {None}
-    has |= {"latency_ms"} if latency is not None else set()
-    has |= {"error"} if error is not None else set()
-    names = tuple(name for name, row in OPERATIONS.items() if row.needs in has)
-    return Served(found.profile.rows, window.end, latency, error, found.newest), names
+    return serving.served(
+        config,
+        window,
+        rows=found.profile.rows,
+        whole=found.whole,
+        ids=found.ids,
+        newest=found.newest,
+    )
