@@ -19,6 +19,7 @@ from monitoring_sdk.alarms.series import (
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.measure import Layout, Measurement
 from monitoring_sdk.profile.grid import Grid
+from monitoring_sdk.profile.phases import Phases
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import timestamp
@@ -41,6 +42,8 @@ class Baseline:
         Generated expectations, in the form of the monitor file's `quality`.
     segmentations : tuple of Segmentation
         Which segments are watched by name; none in the baselines of an older version.
+    phases : Phases or None
+        A profile for each hour or day of the calendar, where the monitor file asks for it.
     """
 
     model: str
@@ -57,6 +60,7 @@ class Baseline:
     settings: str = ""
     notes: tuple[str, ...] = field(default=())
     segmentations: tuple[Segmentation, ...] = ()
+    phases: Phases | None = None
 
     @property
     def rows(self) -> int:
@@ -122,6 +126,8 @@ def to_files(baseline: Baseline) -> dict[str, str]:
         files["slices.json"] = "{\n" + inner + "}\n"
     if parts:
         files["reference_slices.csv"] = slices_text(baseline.windows, parts)
+    if baseline.phases is not None:
+        files["phases.json"] = _phases(baseline.phases)
     return files
 
 
@@ -165,6 +171,9 @@ def from_files(files: Mapping[str, str]) -> Baseline:
             settings=head["settings"],
             notes=tuple(head["notes"]),
             segmentations=tuple(Segmentation.from_dict(d) for d in head.get("segmentations", ())),
+            phases=Phases.from_dict(json.loads(files["phases.json"]))
+            if "phases.json" in files
+            else None,
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise BaselineError(f"the baseline is damaged: {type(error).__name__}: {error}") from None
@@ -189,6 +198,16 @@ def _read_layout(columns: Mapping[str, Any]) -> Layout:
 
 def _slice_keys(segmentations: Iterable[Segmentation], slices: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*(k for s in segmentations for k in s.keys), *slices]))
+
+
+def _phases(phases: Phases) -> str:
+    """Write the phases, a line for each: they are many, and seldom read."""
+    data = phases.to_dict()
+    lines = (
+        f"  {json.dumps(phase)}: {json.dumps(p, separators=(',', ':'), allow_nan=False)}"
+        for phase, p in data.pop("profiles").items()
+    )
+    return _pretty(data).rstrip("\n}") + ',\n "profiles": {\n' + ",\n".join(lines) + "\n }\n}\n"
 
 
 def _pretty(data: Any) -> str:
