@@ -207,7 +207,8 @@ def _phases(phases: Phases) -> str:
         f"  {json.dumps(phase)}: {json.dumps(p, separators=(',', ':'), allow_nan=False)}"
         for phase, p in data.pop("profiles").items()
     )
-    return _pretty(data).rstrip("\n}") + ',\n "profiles": {\n' + ",\n".join(lines) + "\n }\n}\n"
+    head = _pretty(data).removesuffix("\n}\n")
+    return head + ',\n "profiles": {\n' + ",\n".join(lines) + "\n }\n}\n"
 
 
 def _pretty(data: Any) -> str:
