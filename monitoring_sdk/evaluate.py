@@ -12,6 +12,7 @@ from typing import Literal
 from monitoring_sdk.alarms.provisional import Limit, ReferenceSeries, limits, nearest
 from monitoring_sdk.config_sections import Rule
 from monitoring_sdk.measure import Measurement
+from monitoring_sdk.profile.levels import canonical_level
 from monitoring_sdk.report import Check, Severity, Status, ThresholdFrom
 from monitoring_sdk.window import Window
 
@@ -33,15 +34,51 @@ class Verdict:
 
 
 def rules_for(
-    thresholds: Mapping[str, Sequence[Rule]], name: str, column: str | None
+    thresholds: Mapping[str, Sequence[Rule]],
+    name: str,
+    column: str | None,
+    segment: Mapping[str, str] | None = None,
 ) -> tuple[Rule, ...]:
-    """Return the user's rules that speak of a check; a rule without columns speaks of all."""
+    """Return the user's rules that speak of a check.
+
+    A rule without columns speaks of all of them; one without a segment of the whole window alone,
+    since a limit for many rows would page on few.
+    """
     return tuple(
         rule
         for rule in thresholds.get(name, ())
-        if not rule.columns
-        or (column is not None and any(fnmatch.fnmatchcase(column, c) for c in rule.columns))
+        if rule_segment(rule) == dict(segment or {})
+        and (
+            not rule.columns
+            or (column is not None and any(fnmatch.fnmatchcase(column, c) for c in rule.columns))
+        )
     )
+
+
+def rule_segment(rule: Rule) -> dict[str, str]:
+    """Return the segment that a rule speaks of, its levels as texts.
+
+    Examples
+    --------
+    >>> rule_segment(Rule(max=1, segment={"gate": 7.0}))
+    {'gate': '7'}
+    """
+    return {column: canonical_level(level) for column, level in rule.segment.items()}
+
+
+def series_of(m: Measurement, reference: Mapping[str, ReferenceSeries]) -> ReferenceSeries | None:
+    """Return the reference series that a measurement is held against.
+
+    That of a shadow version is the champion's, unless it has one of its own. Of windows with fewer
+    rows than are judged nothing is learned either.
+    """
+    own = reference.get(m.key)
+    if own is None and m.version is not None:
+        own = reference.get(dataclasses.replace(m, version=None).key)
+    if own is None or m.family == "operations":
+        return own
+    values = (v if n >= MIN_ROWS else None for v, n in zip(own.values, own.n, strict=True))
+    return ReferenceSeries(tuple(values), own.n)
 
 
 def _by_rules(value: float, rules: Sequence[Rule]) -> Verdict:
@@ -60,7 +97,7 @@ def _by_rules(value: float, rules: Sequence[Rule]) -> Verdict:
     return Verdict("ok", limit.near, "user", limit.direction, False, severity)
 
 
-def _by_reference(m: Measurement, series: ReferenceSeries | None) -> Verdict:
+def _by_reference(m: Measurement, series: ReferenceSeries | None, tests: int) -> Verdict:
     """Hold a value against what the reference windows showed."""
     value, n = m.value.value, m.value.n or 0
     if value is None:
@@ -76,6 +113,8 @@ def _by_reference(m: Measurement, series: ReferenceSeries | None) -> Verdict:
             floor=m.floor,
             relative_floor=m.relative_floor,
             centred=m.centred,
+            counted=m.counted,
+            tests=tests,
         )
         if series is not None
         else ()
@@ -98,6 +137,7 @@ def judge(
     reference: Mapping[str, ReferenceSeries],
     thresholds: Mapping[str, Sequence[Rule]],
     coverage: float | None = None,
+    tests: int = 1,
 ) -> Check:
     """Judge one measurement by the user's rules where there are any, else by the reference.
 
@@ -112,18 +152,20 @@ def judge(
         The user's rules, by name.
     coverage : float, optional
         Share of rows with a label.
+    tests : int
+        How many slices of the rows are judged side by side.
 
     Returns
     -------
     Check
         Never `ok` without a number.
     """
-    series = reference.get(m.key)
-    rules = rules_for(thresholds, m.name, m.column)
+    series = series_of(m, reference)
+    rules = rules_for(thresholds, m.name, m.column, m.segment)
     if rules and m.value.value is not None:
         verdict = _by_rules(m.value.value, rules)
     else:
-        verdict = _by_reference(m, series)
+        verdict = _by_reference(m, series, tests)
     usual = [v for v in series.values if v is not None] if series is not None else []
     effect = m.value.value - median(usual) if usual and m.value.value is not None else None
     return Check(

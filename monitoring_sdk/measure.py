@@ -12,17 +12,35 @@ from dataclasses import dataclass
 from monitoring_sdk.alarms.provisional import Direction
 from monitoring_sdk.drift.methods import DEFAULTS as DRIFT_DEFAULTS
 from monitoring_sdk.drift.methods import METHODS, drift, page_floor
-from monitoring_sdk.metrics.labelled import Labelled
 from monitoring_sdk.metrics.operations import OPERATIONS, Served, operation
+from monitoring_sdk.metrics.rows import LabelledRows
 from monitoring_sdk.metrics.table import DEFAULTS as METRIC_DEFAULTS
-from monitoring_sdk.metrics.table import METRICS, metric
+from monitoring_sdk.metrics.table import find_metric
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Family, check_key
 from monitoring_sdk.value import Value
 
 METRIC_FLOOR = 0.005
 """Smallest loss of a performance metric worth a page."""
+
+RELATIVE_METRIC_FLOOR = 0.02
+"""The same as a share of the usual value, of metrics that are in units of the label."""
+
+RAW_UNITS = frozenset(
+    {
+        "mae",
+        "mse",
+        "rmse",
+        "median_absolute_error",
+        "max_error",
+        "quantile_error",
+        "bias",
+        "business_value",
+        "novelty",
+    }
+)
 
 OPERATION_FLOOR = {"rows": 0.3}
 """Smallest departure from the usual level worth a page, as a share of it; others: a half."""
@@ -86,7 +104,11 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A value and how it is to be judged."""
+    """A value and how it is to be judged.
+
+    The last five are as `alarms.provisional.limits` takes them, then the slice of the rows that
+    the value is of: `version` None stands for all of them, or for the champion's.
+    """
 
     family: Family
     name: str
@@ -97,6 +119,7 @@ class Measurement:
     floor: float = 0.0
     relative_floor: float = 0.0
     centred: bool = True
+    counted: bool = False
     segment: Mapping[str, str] | None = None
     version: str | None = None
 
@@ -130,14 +153,26 @@ def measure_columns(
     layout: Layout,
     wanted: Sequence[str] | None = None,
     limited: Iterable[str] = (),
+    *,
+    columns: Iterable[str] | None = None,
+    segment: Mapping[str, str] | None = None,
+    version: str | None = None,
 ) -> tuple[Measurement, ...]:
     """Measure the distance of every column of a profile to the reference's.
 
     Columns that the profile lacks are left out; preflight has spoken of them.
+
+    Parameters
+    ----------
+    columns : iterable of str, optional
+        Only these; all by default.
+    segment, version : optional
+        The slice of the rows that the profile is of.
     """
     found, limited = [], tuple(limited)
-    for column, kind in layout.kinds.items():
-        if column not in profile.columns or column not in grid.columns:
+    kinds = layout.kinds if columns is None else {c: layout.kinds[c] for c in columns}
+    for column, kind in kinds.items():
+        if not all(column in known.columns for known in (profile, reference, grid)):
             continue
         for name in methods_for(kind, wanted, limited):
             method = METHODS[name]
@@ -150,35 +185,91 @@ def measure_columns(
                     family,
                     name,
                     value,
-                    "above",
+                    method.direction,
                     column,
                     noise=method.noise,
                     floor=page_floor(name, reference.columns[column]),
                     centred=method.family == "quality",
+                    segment=segment,
+                    version=version,
+                    counted=name in ALWAYS,
                 )
             )
     return tuple(found)
 
 
-def metrics_for(task: str, wanted: Sequence[str] | None, rows: Labelled) -> tuple[str, ...]:
+def measure_segments(
+    profile: Profile,
+    reference: Profile,
+    grid: Grid,
+    layout: Layout,
+    segmentation: Segmentation,
+    wanted: Sequence[str] | None = None,
+    limited: Iterable[str] = (),
+) -> tuple[Measurement, ...]:
+    """Measure the columns of every segment, and the rows of those that are kept by name.
+
+    A kept segment without rows has a row count of 0 and no distances. The segmentation's own
+    columns are left out: within a segment they do not vary.
+    """
+    found: list[Measurement] = []
+    limited = tuple(limited)
+    columns = [c for c in layout.kinds if c not in segmentation.columns]
+    for i, (key, segment) in enumerate(zip(segmentation.keys, segmentation.segments, strict=True)):
+        part, usual = profile.slices.get(key), reference.slices.get(key)
+        if usual is None:
+            continue
+        if i < len(segmentation.kept):
+            rows = 0 if part is None else part.rows
+            found.append(rows_of_segment(rows, segment))
+        if part is not None:
+            found += measure_columns(
+                part, usual, grid, layout, wanted, limited, columns=columns, segment=segment
+            )
+    return tuple(found)
+
+
+def rows_of_segment(rows: int, segment: Mapping[str, str]) -> Measurement:
+    """Measure how many rows a segment has; none is a number too."""
+    value = Value(float(rows), n=rows)
+    floor = OPERATION_FLOOR["rows"]
+    return Measurement(
+        "operations", "rows", value, "both", noise=0.0, relative_floor=floor, segment=segment
+    )
+
+
+_WORSE: Mapping[str, Direction] = {"higher": "below", "lower": "above", "zero": "both"}
+
+
+def metrics_for(task: str, wanted: Sequence[str] | None, rows: LabelledRows) -> tuple[str, ...]:
     """Return the metrics asked for, or the task's defaults that the columns allow."""
     if wanted is not None:
         return tuple(wanted)
-    has = {"prediction"} if rows.y_pred is not None else set()
-    if rows.score is not None:
-        has.add("score")
-    return tuple(n for n in METRIC_DEFAULTS[task] if METRICS[n].needs <= has)
+    return tuple(n for n in METRIC_DEFAULTS[task] if find_metric(n, task).needs <= rows.columns)
 
 
 def measure_metrics(
-    rows: Labelled, task: str, wanted: Sequence[str] | None = None
+    rows: LabelledRows,
+    task: str,
+    wanted: Sequence[str] | None = None,
+    segment: Mapping[str, str] | None = None,
+    version: str | None = None,
 ) -> tuple[Measurement, ...]:
-    """Measure the performance metrics of labelled rows."""
+    """Measure the performance metrics of labelled rows: of all, of a segment or of a version."""
     found = []
     for name in metrics_for(task, wanted, rows):
-        worse: Direction = "below" if METRICS[name].better == "higher" else "above"
+        row, raw = find_metric(name, task), name.partition("@")[0] in RAW_UNITS
         found.append(
-            Measurement("performance", name, metric(name, rows), worse, floor=METRIC_FLOOR)
+            Measurement(
+                "performance",
+                name,
+                row.compute(rows),
+                _WORSE[row.better],
+                floor=0.0 if raw else METRIC_FLOOR,
+                relative_floor=RELATIVE_METRIC_FLOOR if raw else 0.0,
+                segment=segment,
+                version=version,
+            )
         )
     return tuple(found)
 

@@ -129,6 +129,87 @@ def preflight(
     return checks
 
 
+def version_checks(
+    versions: Mapping[str, int],
+    champion: str,
+    shadow: Sequence[str] = (),
+    *,
+    window: Window,
+    rows: int,
+) -> list[Check]:
+    """Check that the rows are those of the versions that the monitor file names.
+
+    Parameters
+    ----------
+    versions : mapping of str to int
+        Rows of each version that the window has.
+    champion, shadow : str, sequence of str
+    window : Window
+    rows : int
+        Rows of the window, those without a version among them.
+
+    Returns
+    -------
+    list of Check
+        Of family quality: `champion_present` (a critical alert where no row is the champion's:
+        every check of the model is without a number then) and `unknown_version_share` (a warning
+        beyond 1 %).
+
+    Examples
+    --------
+    >>> from datetime import datetime, UTC
+    >>> day = Window(datetime(2013, 6, 3, tzinfo=UTC), datetime(2013, 6, 4, tzinfo=UTC))
+    >>> [c.reason for c in version_checks({"7": 90, "9": 10}, "7", window=day, rows=100)]
+    [None, '10 of 100 rows are of no declared version: 10 of 9']
+    """
+    if rows == 0:
+        return []
+    found = ", ".join(f"{n} of {v}" for v, n in sorted(versions.items(), key=_most)[:5])
+    present = versions.get(champion, 0) > 0
+    reason = f"no row is of {champion}, the champion; there are {found or 'no versions at all'}"
+    checks = [
+        Check(
+            family="quality",
+            name="champion_present",
+            window=window,
+            status="ok" if present else "alert",
+            value=float(versions.get(champion, 0)),
+            threshold=1.0,
+            threshold_from="contract",
+            direction="below",
+            exceeded=not present,
+            n=rows,
+            reason=None if present else reason,
+        )
+    ]
+    strange = {v: n for v, n in versions.items() if v not in (champion, *shadow)}
+    count = rows - sum(versions.values()) + sum(strange.values())
+    named = ", ".join(f"{n} of {v}" for v, n in sorted(strange.items(), key=_most)[:5])
+    told = f"{count} of {rows} rows are of no declared version: {named or 'they have none'}"
+    many = count > MANY * rows
+    checks.append(
+        Check(
+            family="quality",
+            name="unknown_version_share",
+            window=window,
+            status="alert" if many else "ok",
+            value=count / rows,
+            threshold=MANY,
+            threshold_from="contract",
+            direction="above",
+            exceeded=many,
+            severity="warning",
+            n=rows,
+            reason=told if count else None,
+        )
+    )
+    return checks
+
+
+def _most(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
 def _column(
     name: str, kind: str | None, count: int, type_: str, problems: Mapping[str, str] | None
 ) -> list[tuple[str, str, Severity]]:

@@ -60,7 +60,7 @@ def _usual(series: ReferenceSeries, n: int, noise: float, centred: bool) -> NDAr
     return middle + (values - middle) * wider
 
 
-def _one_side(usual: NDArray[np.float64], floor: float) -> tuple[float, float]:
+def _one_side(usual: NDArray[np.float64], floor: float, tests: int = 1) -> tuple[float, float]:
     """Return the near and the far upper limit over usual values."""
     middle, top, count = float(np.median(usual)), float(usual.max()), len(usual)
     spread = top - middle
@@ -68,24 +68,43 @@ def _one_side(usual: NDArray[np.float64], floor: float) -> tuple[float, float]:
     near, far = (
         max(
             top + margin * spread,
-            float(usual.mean() - special.stdtrit(count - 1, tail) * deviation),
+            float(usual.mean() - special.stdtrit(count - 1, tail / tests) * deviation),
         )
         for margin, tail in ((_MARGIN, _TAIL), (_FAR_MARGIN, _FAR_TAIL))
     )
     return max(near, middle + floor), max(far, middle + 2 * floor)
 
 
-def _over_distances(usual: NDArray[np.float64], noise: float, floor: float) -> Limit:
+def _over_distances(usual: NDArray[np.float64], noise: float, floor: float, tests: int) -> Limit:
     """Return the upper limit over distances, which are skewed, on a scale where they are not.
 
     Without change PSI is about chi-squared and the others about the root of it; the cube root of
     chi-squared is close to normal (Wilson and Hilferty 1931).
     """
     power = 1 / (3 * noise) if noise else 1 / 3
-    near, far = _one_side(np.maximum(usual, 0.0) ** power, 0.0)
+    near, far = _one_side(np.maximum(usual, 0.0) ** power, 0.0, tests)
     middle = float(np.median(usual))
     near, far = near ** (1 / power), far ** (1 / power)
     return Limit(max(near, middle + floor), max(far, middle + 2 * floor), "above")
+
+
+def _by_counts(series: ReferenceSeries, n: int, limit: Limit, tests: int) -> Limit:
+    """Move an upper limit over shares up to what chance brings on `n` rows.
+
+    Shares of few rows are a count over a count: where no reference window had a null, one null of
+    thirty rows is no news. The count is negative binomial about the rate of the reference rows
+    (Poisson, its rate gamma with Jeffreys' prior).
+    """
+    pairs = [(v, m) for v, m in zip(series.values, series.n, strict=True) if v is not None]
+    rows = sum(m for _, m in pairs)
+    if not rows or not n:
+        return limit
+    hits = sum(v * m for v, m in pairs) + 0.5
+    near, far = (
+        min(1.0, float(np.ceil(special.nbdtrik(1 - tail / tests, hits, rows / (rows + n)))) / n)
+        for tail in (_TAIL, _FAR_TAIL)
+    )
+    return Limit(max(limit.near, near), max(limit.far, far), "above")
 
 
 def limits(
@@ -97,6 +116,8 @@ def limits(
     floor: float = 0.0,
     relative_floor: float = 0.0,
     centred: bool = True,
+    counted: bool = False,
+    tests: int = 1,
 ) -> tuple[Limit, ...]:
     """Set the limits of a check from its values over the reference windows.
 
@@ -121,6 +142,13 @@ def limits(
     centred : bool
         Whether noise moves values about their median (a level) or scales them (a distance, which
         lies above 0 and for which only the upper side is of interest).
+    counted : bool
+        Whether the value is a share of rows, whose limit is then not nearer than what chance
+        brings on so few.
+    tests : int
+        How many checks of the same kind are judged side by side, as those of each segment are:
+        the tails are divided by it (Bonferroni), so that many segments page no more often than
+        one.
 
     Returns
     -------
@@ -138,13 +166,14 @@ def limits(
     if len(usual) < MIN_WINDOWS:
         return ()
     if not centred:
-        return (_over_distances(usual, noise, floor),)
+        return (_over_distances(usual, noise, floor, tests),)
     least = max(floor, relative_floor * abs(float(np.median(usual))))
     found: list[Limit] = []
     if direction in ("above", "both"):
-        found.append(Limit(*_one_side(usual, least), "above"))
+        upper = Limit(*_one_side(usual, least, tests), "above")
+        found.append(_by_counts(series, n, upper, tests) if counted else upper)
     if direction in ("below", "both"):
-        near, far = _one_side(-usual, least)
+        near, far = _one_side(-usual, least, tests)
         found.append(Limit(-near, -far, "below"))
     return tuple(found)
 

@@ -3,50 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.quality_generate import generate
-from monitoring_sdk.adapters.sources.source import Source, read_table, together
 from monitoring_sdk.baseline import Baseline, collect_reference
 from monitoring_sdk.config import MonitorConfig
-from monitoring_sdk.config_sections import TimestampColumn
 from monitoring_sdk.errors import BaselineError
+from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.measure import (
     Layout,
     Measurement,
     measure_columns,
-    measure_metrics,
     measure_operations,
+    measure_segments,
 )
-from monitoring_sdk.profile.categorical import count_levels
-from monitoring_sdk.profile.grid import (
-    CategoricalGrid,
-    Grid,
-    NumericGrid,
-    fit_categorical,
-    fit_numeric,
+from monitoring_sdk.profile.grid import Grid
+from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.profile.segments import Segmentation
+from monitoring_sdk.profile.sliced import SlicedBuilder
+from monitoring_sdk.stages.fitting import (
+    Progress,
+    fit_grid,
+    fit_segmentations,
+    sample_rows,
+    smallest_window,
 )
-from monitoring_sdk.profile.numeric import numeric_values
-from monitoring_sdk.profile.profile import Profile, ProfileBuilder
 from monitoring_sdk.stages.handle import layout_of, open_predictions
-from monitoring_sdk.stages.performance import join_labels
-from monitoring_sdk.stages.scan import SAMPLE_ROWS, every, scan_rows, served
+from monitoring_sdk.stages.performance import reference_performance
+from monitoring_sdk.stages.scan import scan_rows, served, slicing_of
 from monitoring_sdk.window import Window
-
-COLUMNS_AT_ONCE = 8
-"""Exact quantiles need a column's values in memory: so many columns are held at a time."""
-
-Progress = Callable[[str, int, int], None]
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -85,19 +75,19 @@ def build_baseline(
     span = _span(config, start, end)
     source = open_predictions(config)
     layout = layout_of(config, source.schema())
-    at = config.columns.timestamp
-    grid = _fit_grid(config, source, span, layout, progress)
     windows = tuple(config.reference_cadence.windows(span.start, span.end))
-    profile, measured = _reference(config, span, windows, grid, layout, now, progress)
+    smallest = smallest_window(config, source, span, windows)
+    grid = fit_grid(config, source, span, layout, smallest, progress)
+    segmentations = fit_segmentations(config, source, span, len(windows))
+    form = Form(grid, layout, segmentations)
+    profile, measured = _reference(config, span, windows, form, now, progress)
     root = baselines_root() if root is None else root
     known = baselines.versions(root, config.model)
     if valid_from is None and known:
         valid_from = span.end
-    sample = _sample(source, span, layout, at)
     reference = collect_reference(measured)
     sizes = reference["operations/rows"].n if windows else (profile.rows,)
-    suite = generate(sample, layout.kinds, sizes)
-    notes = () if windows else ("no complete reference window lies in the span",)
+    suite = generate(sample_rows(config, source, span, layout), layout.kinds, sizes)
     baseline = Baseline(
         model=config.model,
         version="",
@@ -111,9 +101,25 @@ def build_baseline(
         reference=reference,
         suite=tuple({"type": e.type, "severity": e.severity, **e.arguments} for e in suite),
         settings=config.settings_hash(),
-        notes=notes,
+        notes=_notes(windows, segmentations),
+        segmentations=segmentations,
     )
     return baselines.save(baseline, root)
+
+
+def _notes(windows: Sequence[Window], segmentations: Sequence[Segmentation]) -> tuple[str, ...]:
+    notes = () if windows else ("no complete reference window lies in the span",)
+    empty = [s.name for s in segmentations if not s.kept]
+    return (*notes, *(f"no segment of {name} has {MIN_ROWS} rows a window" for name in empty))
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a baseline counts its rows by."""
+
+    grid: Grid
+    layout: Layout
+    segmentations: tuple[Segmentation, ...] = ()
 
 
 def _span(config: MonitorConfig, start: datetime | None, end: datetime | None) -> Window:
@@ -130,84 +136,55 @@ def _span(config: MonitorConfig, start: datetime | None, end: datetime | None) -
     return Window(start, end)
 
 
-def _fit_grid(
-    config: MonitorConfig, source: Source, span: Window, layout: Layout, progress: Progress
-) -> Grid:
-    kinds, grids = layout.kinds, {}
-    names = list(kinds)
-    missing = sorted(set(names) - set(source.schema().names))
-    if missing:
-        raise BaselineError(
-            f"{config.model}: the data has no column {', '.join(missing)}; "
-            f"it has {', '.join(source.schema().names)}"
-        )
-    for i in range(0, len(names), COLUMNS_AT_ONCE):
-        progress("columns", i, len(names))
-        table = read_table(
-            source,
-            names[i : i + COLUMNS_AT_ONCE],
-            window=span,
-            timestamp=config.columns.timestamp,
-        )
-        if table.num_rows == 0:
-            raise BaselineError(f"{config.model}: no rows between {span.start} and {span.end}")
-        for name in table.column_names:
-            grids[name] = _fit_column(table.column(name), kinds[name], name, config.model)
-    progress("columns", len(names), len(names))
-    return Grid({name: grids[name] for name in names})
-
-
-def _fit_column(
-    column: pa.ChunkedArray, kind: str, name: str, salt: str
-) -> NumericGrid | CategoricalGrid:
-    if kind == "numeric":
-        values = [numeric_values(chunk, name)[0] for chunk in column.chunks]
-        return fit_numeric(np.concatenate(values) if values else np.zeros(0))
-    counts: Counter[str] = Counter()
-    for chunk in column.chunks:
-        counts.update(count_levels(chunk))
-    return fit_categorical(counts, salt=salt)
-
-
 def _reference(
     config: MonitorConfig,
     span: Window,
     windows: Sequence[Window],
-    grid: Grid,
-    layout: Layout,
+    form: Form,
     now: datetime,
     progress: Progress,
 ) -> tuple[Profile, list[list[Measurement]]]:
     """Profile the windows and what lies between and around them; measure each complete one."""
-    columns = config.columns
-    whole = [c for c in (columns.latency_ms, columns.error) if c is not None]
+    columns, slicing = config.columns, slicing_of(config, form.segmentations)
+    whole = [c for c in (columns.latency_ms, columns.error, slicing.version) if c is not None]
     profiles: dict[Window, Profile] = {}
     operations: dict[Window, tuple[Measurement, ...]] = {}
     pieces = _pieces(span, windows)
     for i, piece in enumerate(pieces):
         progress("windows", i, len(pieces))
-        found = scan_rows(config, piece, grid, whole=whole)
+        found = scan_rows(config, piece, form.grid, slicing, whole=whole)
         profiles[piece] = found.profile
-        operations[piece] = tuple(
-            _as_monitored(config, m) for m in measure_operations(*served(config, piece, found))
-        )
-    total = ProfileBuilder(grid).result()
+        operations[piece] = measure_operations(*served(config, piece, found))
+    total = SlicedBuilder(form.grid, slicing).result()
     for profile in profiles.values():
         total = total.merge(profile)
-    performance = _performance(config, windows, now)
+    performance = reference_performance(config, windows, now)
     measured = []
     for window in windows:
-        distances = measure_columns(
-            profiles[window], total, grid, layout, config.drift, config.thresholds
+        every = (
+            *_distances(config, profiles[window], total, form),
+            *operations[window],
+            *performance.get(window, ()),
         )
-        measured.append([*distances, *operations[window], *performance.get(window, ())])
+        measured.append([_as_monitored(config, m) for m in every])
     progress("windows", len(pieces), len(pieces))
     return total, measured
 
 
+def _distances(
+    config: MonitorConfig, profile: Profile, total: Profile, form: Form
+) -> list[Measurement]:
+    """Measure a reference window beside the whole reference, and each segment beside its own."""
+    asked = config.drift, config.thresholds
+    found = [*measure_columns(profile, total, form.grid, form.layout, *asked)]
+    for segmentation in form.segmentations:
+        found += measure_segments(profile, total, form.grid, form.layout, segmentation, *asked)
+    return found
+
+
 def _as_monitored(config: MonitorConfig, m: Measurement) -> Measurement:
     """Scale a count of rows to the length of the monitored windows, where `every` is shorter."""
-    if m.name != "rows" or m.value.value is None:
+    if m.family != "operations" or m.name != "rows" or m.value.value is None:
         return m
     longer = config.cadence.approximate / config.reference_cadence.approximate
     return dataclasses.replace(m, value=dataclasses.replace(m.value, value=m.value.value * longer))
@@ -217,25 +194,3 @@ def _pieces(span: Window, windows: Sequence[Window]) -> list[Window]:
     """Cut the span at the bounds of its windows."""
     bounds = sorted({span.start, span.end, *(w.start for w in windows), *(w.end for w in windows)})
     return [Window(a, b) for a, b in pairwise(bounds)]
-
-
-def _performance(
-    config: MonitorConfig, windows: Sequence[Window], now: datetime
-) -> dict[Window, tuple[Measurement, ...]]:
-    if config.source.labels is None:
-        return {}
-    return {
-        judged.window: measure_metrics(judged.rows, config.task, config.metric_names)
-        for judged in join_labels(config, windows, now)
-        if judged.coverage
-    }
-
-
-def _sample(source: Source, span: Window, layout: Layout, at: TimestampColumn) -> pd.DataFrame:
-    """Read every so many-th row of the span, to write expectations from."""
-    step = max(1, math.ceil(source.count(span, at) / SAMPLE_ROWS))
-    kept, seen = [], 0
-    for batch in source.scan(list(layout.kinds), window=span, timestamp=at):
-        kept.append(every(batch, seen, step, batch.schema.names))
-        seen += batch.num_rows
-    return together(kept).to_pandas()

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+
+import pyarrow as pa
 
 from monitoring_sdk.config_sections import Expectation
-from monitoring_sdk.preflight import preflight
+from monitoring_sdk.preflight import preflight, version_checks
 from monitoring_sdk.report import Check
-from monitoring_sdk.stages.handle import Handle, baseline_of
-from monitoring_sdk.stages.scan import scan
+from monitoring_sdk.stages.handle import Handle, baseline_of, present
+from monitoring_sdk.stages.scan import Pass, of_champion, scan, slicing_of
+
+BLOCKED = "quality failed"
+"""How a reason begins that skips metrics and drift of a window."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,35 @@ class Quality:
 
     checks: tuple[Check, ...]
     blocked: str | None = None
+
+
+def _column(handle: Handle, found: Pass, name: str) -> pa.ChunkedArray:
+    """Return what an expectation looks at: of the model's own columns the champion's rows.
+
+    Beside another column of the same expectation every row stays, so that they stay in step.
+    """
+    if name not in found.whole:
+        return found.sample[name]
+    # As below: who checks has waited for its import already.
+    from monitoring_sdk.adapters.quality_suite import columns_of
+
+    several = (n for e in handle.config.quality if len(n := columns_of(e)) > 1)
+    if any(name in names for names in several):
+        return found.whole[name]
+    version = handle.layout.version or name
+    own = {c: found.whole[c] for c in (name, version) if c in found.whole}
+    return of_champion(own, slicing_of(handle.config))[name]
+
+
+def blocking(checks: Iterable[Check]) -> str | None:
+    """Return why metrics and drift of a window were skipped, None where they were not.
+
+    Examples
+    --------
+    >>> blocking([])
+    """
+    reasons = (c.reason or "" for c in checks if c.status == "skipped")
+    return next((r for r in reasons if r.startswith(BLOCKED)), None)
 
 
 def check_quality(handle: Handle) -> Quality:
@@ -33,6 +69,7 @@ def check_quality(handle: Handle) -> Quality:
     found, config = scan(handle), handle.config
     kinds = handle.layout.kinds
     columns = config.columns
+    needed = (*columns.id, columns.latency_ms, columns.error, *handle.layout.told_apart_by)
     known = baseline_of(handle).layout.kinds
     checks = preflight(
         [name for name, _ in handle.fields],
@@ -41,13 +78,21 @@ def check_quality(handle: Handle) -> Quality:
         {name: kind for name, kind in known.items() if name in kinds},
         window=handle.window,
         rows=handle.rows,
-        required=[c for c in (*columns.id, columns.latency_ms, columns.error) if c is not None],
+        required=[c for c in needed if c is not None],
         ids=found.ids,
         problems=found.profile.problems,
     )
+    if config.versions is not None and present(handle, [handle.layout.version]):
+        checks += version_checks(
+            found.versions,
+            config.versions.champion,
+            config.versions.shadow,
+            window=handle.window,
+            rows=handle.rows,
+        )
     suite = tuple(Expectation(**e) for e in baseline_of(handle).suite)
     expected = validate(
-        lambda name: found.whole[name] if name in found.whole else found.sample[name],
+        partial(_column, handle, found),
         config.quality,
         handle.window,
         generated=[e for e in suite if e.column in found.sample],
@@ -59,5 +104,5 @@ def check_quality(handle: Handle) -> Quality:
     blocked = None
     if failed:
         first = failed[0]
-        blocked = f"quality failed: {first.name}" + (f" on {first.column}" if first.column else "")
+        blocked = f"{BLOCKED}: {first.name}" + (f" on {first.column}" if first.column else "")
     return Quality((*checks, *expected), blocked)

@@ -189,7 +189,7 @@ def scan_rows(
         newest = max(filter(None, (newest, top)), default=None)
     return Pass(
         builder.result(),
-        _of_champion(_columns(kept.samples), by),
+        of_champion(_columns(kept.samples), by),
         _columns(kept.whole),
         _columns(kept.ids),
         newest,
@@ -232,12 +232,12 @@ class _Kept:
         self._seen += batch.num_rows
 
 
-def _of_champion(
-    sample: dict[str, pa.ChunkedArray], slicing: Slicing
+def of_champion(
+    sample: Mapping[str, pa.ChunkedArray], slicing: Slicing
 ) -> dict[str, pa.ChunkedArray]:
-    """Keep, of what the model writes, the champion's rows."""
+    """Keep, of the columns that the model writes, the champion's rows."""
     if slicing.version is None or slicing.version not in sample:
-        return sample
+        return dict(sample)
     codes = level_codes(sample[slicing.version], (slicing.champion,), slicing.version)
     rows = pa.array(codes == 0)
     return {c: x.filter(rows) if c in slicing.model else x for c, x in sample.items()}
