@@ -48,7 +48,9 @@ def find_class_scores(
             continue
         mapping, agreed = _matched(group, matrix[complete], decided[complete], classes)
         if mapping is not None:
-            why = f"they sum to 1; the highest is the predicted class in {agreed:.0%} of rows"
+            why = (
+                f"they sum to 1; the highest is the predicted class in {100 * agreed:.0f} % of rows"
+            )
             return Guess("columns.score", mapping, why, sure=agreed >= 0.95)
     return Guess(
         "columns.score",

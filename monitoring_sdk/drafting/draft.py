@@ -223,7 +223,8 @@ def _id(
     if not given.id:
         table = None if labels is None else labels.table
         inside = labels is None and len(taken) > len(found.columns())
-        return find_id(rows, found.facts, taken, labels=table, label_inside=inside)
+        (at,) = found.columns("timestamp")
+        return find_id(rows, found.facts, taken, at=at, labels=table, label_inside=inside)
     places = {"predictions": rows} | ({} if labels is None else {"labels": labels.table})
     problems = [
         explain(f"no such column in the {place}", where="--id", got=n, allowed=t.column_names)

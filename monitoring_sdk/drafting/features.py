@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from monitoring_sdk.drafting.facts import Facts, class_codes, numbers
 from monitoring_sdk.drafting.guess import Guess, Item
+from monitoring_sdk.drafting.keys import WRITTEN_BY_PANDAS
 from monitoring_sdk.drafting.moments import Moments
 from monitoring_sdk.drafting.names import hint
 from monitoring_sdk.drafting.outcome import MOST_CLASSES
@@ -94,10 +95,12 @@ def _judged(known: Facts, context: Context) -> tuple[str, str]:
 
 
 def _empty(known: Facts) -> str | None:
+    if known.name.startswith(WRITTEN_BY_PANDAS):
+        return "the index that pandas wrote"
     if known.present == 0:
         return "no value in any row looked at"
     if known.distinct == 1 and known.kind != "vector":
-        gaps = "" if not known.nulls else f", missing in {known.nulls / known.rows:.0%}"
+        gaps = "" if not known.nulls else f", missing in {100 * known.nulls / known.rows:.0f} %"
         return f"one value in every row looked at{gaps}"
     return None
 
@@ -111,7 +114,12 @@ def _copied(known: Facts, context: Context) -> str | None:
     if not many and known.distinct > MOST_CLASSES:
         return None
     for name, other in context.outcomes.items():
-        if _same_line(column, other) if many else _same_levels(column, other):
+        levels = len(other.unique())
+        if many or levels > MOST_CLASSES:
+            same = many and levels > FEW_LEVELS and _same_line(column, other)
+        else:
+            same = _same_levels(column, other)
+        if same:
             return f"a copy of {name}: it would leak what the model is judged by"
     return None
 
@@ -170,9 +178,9 @@ def _piece(values: NDArray[np.float64], context: Context) -> str | None:
     for hours in _HOURS_OF_ZONES:
         local = pd.DatetimeIndex(context.at[known] + np.timedelta64(hours, "h"))
         pieces: dict[str, Any] = {
-            "weekday": local.dayofweek,
+            "weekday": local.day_of_week,
             "day": local.day,
-            "day of the year": local.dayofyear,
+            "day of the year": local.day_of_year,
             "month": local.month,
             "quarter": local.quarter,
             "year": local.year,

@@ -16,6 +16,9 @@ from monitoring_sdk.drafting.names import hint, strength
 from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.label_keys import TEXT, id_column
 
+WRITTEN_BY_PANDAS = "__index_level_"
+"""How the index of a frame is named in a file: it names rows of that frame alone."""
+
 _MOST_JOINT = 8
 """So many columns are tried together as an id of several."""
 
@@ -50,6 +53,7 @@ def find_id(
     facts: Mapping[str, Facts],
     taken: Sequence[str],
     *,
+    at: str,
     labels: pa.Table | None = None,
     label_inside: bool = False,
 ) -> Guess:
@@ -61,6 +65,8 @@ def find_id(
         The sampled predictions.
     taken : sequence of str
         Columns that are something else.
+    at : str
+        The timestamp, which may name a row together with others.
     labels : pyarrow.Table, optional
         Labels from elsewhere: the id must be there too.
     label_inside : bool
@@ -74,7 +80,8 @@ def find_id(
     free = [f for f in facts.values() if f.name not in taken and _can_name(f)]
     free.sort(key=lambda f: strength("id", f.name))
     if labels is not None:
-        return _joining(rows, labels, [f for f in free if f.name in labels.column_names], facts)
+        common = [f for f in free if f.name in labels.column_names]
+        return _joining(rows, labels, common, facts, at)
     for found in free:
         if found.unique and (found.kind == "text" or hint("id", found.name) is not None):
             return Guess(
@@ -86,15 +93,20 @@ def find_id(
                 "columns.id", found.name, _unique(found) + "; if chance, take it out", False
             )
     if label_inside:
-        every = [n for n in facts if facts[n].kind not in ("vector", "other")]
-        several = _together(rows, every)
+        several = _together(rows, [f.name for f in facts.values() if _can_join(f)], at)
         if several:
             return several
     return Guess("columns.id", None, "no column is different in every row", sure=not label_inside)
 
 
 def _can_name(facts: Facts) -> bool:
+    if facts.name.startswith(WRITTEN_BY_PANDAS):
+        return False
     return facts.kind == "text" or (facts.kind == "number" and facts.whole)
+
+
+def _can_join(facts: Facts) -> bool:
+    return _can_name(facts) or facts.kind in ("moment", "boolean")
 
 
 def _unique(facts: Facts) -> str:
@@ -107,14 +119,18 @@ def _unique(facts: Facts) -> str:
 
 
 def _joining(
-    rows: pa.Table, labels: pa.Table, common: Sequence[Facts], facts: Mapping[str, Facts]
+    rows: pa.Table,
+    labels: pa.Table,
+    common: Sequence[Facts],
+    facts: Mapping[str, Facts],
+    at: str,
 ) -> Guess:
     for found in common:
         if found.unique and (share := _met(rows, labels, [found.name])):
-            why = f"{_unique(found)}; {share:.0%} of the labels looked at belong to a row"
+            why = f"{_unique(found)}; {100 * share:.0f} % of the labels looked at belong to a row"
             return Guess("columns.id", found.name, why)
-    shared = [n for n in facts if n in labels.column_names and facts[n].kind != "vector"]
-    several = _together(rows, shared)
+    shared = [f.name for f in facts.values() if f.name in labels.column_names and _can_join(f)]
+    several = _together(rows, shared, at)
     if several and _met(rows, labels, list(several.value)):
         return several
     for found in common:
@@ -136,9 +152,9 @@ def _met(rows: pa.Table, labels: pa.Table, columns: Sequence[str]) -> float:
     return float(max(here or 0, there or 0))
 
 
-def _together(rows: pa.Table, names: Sequence[str]) -> Guess | None:
-    """Find two or three columns that name a row together."""
-    ordered = sorted(names, key=lambda n: min(strength("id", n), strength("timestamp", n)))
+def _together(rows: pa.Table, names: Sequence[str], at: str) -> Guess | None:
+    """Find up to three columns that name a row together: those named so, then with the moment."""
+    ordered = sorted(names, key=lambda n: (strength("id", n), n != at))
     for count in (1, 2, 3):
         for chosen in combinations(ordered[:_MOST_JOINT], count):
             found = keys(rows, chosen)

@@ -16,7 +16,7 @@ HINTS: Mapping[str, tuple[re.Pattern[str], ...]] = MappingProxyType(
         part: tuple(re.compile(p) for p in patterns)
         for part, patterns in {
             "timestamp": (
-                r"^(time_?stamp|ts|datetime|date_time)$",
+                r"^(time_?stamp|ts|datetime|date_time|at)$",
                 rf"^({_EVENT})_(at|on|ts|time|date|time_?stamp|datetime)$",
                 r"(^|_)(time_?stamp|datetime|ts|time|epoch)$",
                 r"(^|_)(date|day|at|on)$",
@@ -35,7 +35,8 @@ HINTS: Mapping[str, tuple[re.Pattern[str], ...]] = MappingProxyType(
                 r"^(predicted|prediction|pred)_(label|class|value|target|outcome)$",
                 r"^(predicted|pred)_",
                 r"_(pred|prediction|predicted|hat)$",
-                r"^(model_output|output|forecast|decision)$",
+                r"^(model_output|output|forecast|estimate|decision)$",
+                r"^(forecast|forecasted|estimated)_|_forecast$",
             ),
             "score": (
                 r"(^|_)(proba|probability|prob|probabilities)(_|$)",

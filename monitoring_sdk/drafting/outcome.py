@@ -84,6 +84,8 @@ def told(facts: Facts) -> str:
     """
     if not facts.present:
         return "no values"
+    if facts.distinct == 1:
+        return "one value"
     if facts.kind == "number":
         if facts.whole:
             return f"whole numbers, {facts.distinct} different"

@@ -16,7 +16,8 @@ ENOUGH_ROWS = 200
 """So many rows in a window let a share of one half be known to 7 points."""
 
 SOME_ROWS = 30
-_LEAST_WINDOWS = {"1d": 20, "1h": 20, "1w": 8, "1mo": 6}
+MANY_WINDOWS, SOME_WINDOWS = 20, 6
+_EVERY = ("1d", "1h", "1w", "1mo")
 _REFERENCE_SHARE = 0.6
 _REFERENCE_LEAST, _REFERENCE_MOST = 14, 60
 _MICROSECOND = timedelta(microseconds=1)
@@ -42,16 +43,14 @@ def choose_window(rows: int, low: datetime, high: datetime, *, dates: bool = Fal
     '1w'
     """
     span = max(high - low, _MICROSECOND)
-    for enough in (ENOUGH_ROWS, SOME_ROWS):
-        for every, least in _LEAST_WINDOWS.items():
-            if dates and every == "1h":
-                continue
-            mean = rows * (Cadence(every).approximate / span)
-            if mean >= enough and span / Cadence(every).approximate >= least:
-                why = f"{mean:.0f} rows a window on average"
-                if enough == SOME_ROWS:
-                    why += ", which is few: little can be told of a window"
-                return Guess("window.every", every, why, sure=enough == ENOUGH_ROWS)
+    for least in (MANY_WINDOWS, SOME_WINDOWS):
+        for enough in (ENOUGH_ROWS, SOME_ROWS):
+            for every in _EVERY[:1] + _EVERY[2:] if dates else _EVERY:
+                length = Cadence(every).approximate
+                mean = rows * (length / span)
+                if mean >= enough and span / length >= least:
+                    few = "" if enough == ENOUGH_ROWS else ", few: a window tells little"
+                    return Guess("window.every", every, f"{mean:.0f} rows a window{few}", not few)
     every = "1d" if dates or span >= timedelta(days=5) else "1h"
     why = (
         f"no length gives windows of {SOME_ROWS} rows and enough of them: there are {rows} rows in "
@@ -63,6 +62,7 @@ def choose_window(rows: int, low: datetime, high: datetime, *, dates: bool = Fal
 def choose_baseline(every: str, low: datetime, high: datetime) -> tuple[Guess, Guess]:
     """Choose the reference: the first 60 % of the complete windows, at least 14, at most 60.
 
+    Of fewer than 20 windows a quarter is left to be watched.
     A first window that lacks more than a quarter of its time is passed over.
     """
     cadence = Cadence(every)
@@ -74,7 +74,8 @@ def choose_baseline(every: str, low: datetime, high: datetime) -> tuple[Guess, G
         end = cadence.next(cadence.floor(high))
         windows = [Window(cadence.floor(low), end)]
     count = round(_REFERENCE_SHARE * len(windows))
-    count = min(max(count, min(_REFERENCE_LEAST, len(windows) - 1), 1), _REFERENCE_MOST)
+    left = len(windows) - math.ceil(len(windows) / 4)
+    count = min(max(count, min(_REFERENCE_LEAST, left), 1), _REFERENCE_MOST)
     enough = count >= _REFERENCE_LEAST
     why = f"the first {count} of {len(windows)} complete windows"
     why += "; choose a span in which the model was as it should be"
@@ -129,7 +130,7 @@ def _coverage(labelled: float | None) -> Guess:
     if labelled is None:
         return Guess("labels.coverage", 0.9, "how many rows get a label is not known", sure=False)
     value = min(0.9, max(0.05, math.floor((labelled - 0.05) * 20) / 20))
-    why = f"{labelled:.1%} of the rows that are old enough have a label"
+    why = f"{100 * labelled:.1f} % of the rows that are old enough have a label"
     return Guess("labels.coverage", round(value, 2), why, sure=labelled >= 0.5)
 
 

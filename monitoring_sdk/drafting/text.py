@@ -8,11 +8,11 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from monitoring_sdk.drafting.guess import Draft, Guess, Item
+from monitoring_sdk.drafting.guess import Draft, Guess
 
 WIDTH = 100
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
 # Words that some reader of YAML takes for something else than text.
 _WORDS = frozenset(
     {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "none"}
@@ -40,7 +40,13 @@ def yaml_text(value: Any) -> str:
         return json.dumps(value, default=str)
     plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
     timed = _DURATION.fullmatch(value) or _DATE.fullmatch(value)
-    return value if plain or timed else json.dumps(value, ensure_ascii=False)
+    return value if plain or timed else f'"{"".join(map(_escaped, value))}"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 def file_text(draft: Draft, origin: str) -> str:
@@ -77,30 +83,55 @@ def _lines(guess: Guess, key: str, indent: str) -> Iterator[str]:
     why = guess.why if guess.sure else f"doubtful: {guess.why}" if guess.why else ""
     if guess.value is None:
         yield from _comment(f"{key}: {why}", indent)
-        return
-    if isinstance(guess.value, tuple):
+    elif isinstance(guess.value, tuple):
         if guess.value:
             yield from _comment(why, indent)
             yield f"{indent}{key}:"
-            for item in guess.value:
-                yield from _entry(item, indent + "  ", glob=guess.key.startswith("columns."))
-        return
-    yield from _beside(f"{indent}{yaml_text(key)}: {yaml_text(guess.value)}", why, indent)
+            yield from _entries(guess, indent + "  ")
+    else:
+        yield from _beside(f"{indent}{yaml_text(key)}: ", guess.value, why, indent)
 
 
-def _entry(item: Item, indent: str, *, glob: bool) -> Iterator[str]:
-    # A name with `*`, `?` or `[` in it would be taken for a pattern.
-    value = _GLOB.sub(r"[\1]", item.value) if glob else item.value
-    yield from _beside(f"{indent}- {yaml_text(value)}", item.why, indent)
+def _entries(guess: Guess, indent: str) -> Iterator[str]:
+    said = ""
+    for item in guess.value:
+        value = item.value
+        if isinstance(value, str):
+            # A name with `*`, `?` or `[` in it would be taken for a pattern.
+            value = _GLOB.sub(r"[\1]", value)
+        lines = list(_beside(f"{indent}- ", value, item.why, indent))
+        above = len(lines) > 1 and lines[0].lstrip().startswith("#")
+        # What was said above the entry before holds for this one too.
+        yield from (
+            _beside(f"{indent}- ", value, "", indent) if above and item.why == said else lines
+        )
+        said = item.why if above else ""
 
 
-def _beside(line: str, why: str, indent: str) -> Iterator[str]:
-    """Put a reason beside its line where there is room, else above."""
+def _beside(start: str, value: Any, why: str, indent: str) -> Iterator[str]:
+    """Write a value, its reason beside it where there is room, else above."""
     why = " ".join(why.split())
+    line = start + yaml_text(value)
     if why and len(line) + len(why) + 4 <= WIDTH:
         yield f"{line}  # {why}"
         return
     yield from _comment(why, indent)
+    if len(line) <= WIDTH or not isinstance(value, Mapping):
+        yield line
+        return
+    yield from _flow(start, value)
+
+
+def _flow(start: str, value: Mapping[str, Any]) -> Iterator[str]:
+    """Write a long mapping over several lines."""
+    line = start + "{"
+    for i, (key, inner) in enumerate(value.items()):
+        entry = f"{yaml_text(str(key))}: {yaml_text(inner)}" + (",}"[i == len(value) - 1])
+        if len(line) + len(entry) + 1 > WIDTH and i:
+            yield line
+            line = " " * (len(start) + 1) + entry
+        else:
+            line += entry if not i else f" {entry}"
     yield line
 
 
