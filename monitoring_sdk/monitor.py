@@ -14,17 +14,30 @@ import pandas as pd
 import pyarrow as pa
 
 from monitoring_sdk.adapters import baselines, inference_log
-from monitoring_sdk.adapters.logged_rows import lay_rows, moments, one_column
+from monitoring_sdk.adapters.logged_rows import (
+    ID,
+    LABEL,
+    LABEL_TIMESTAMP,
+    LATENCY,
+    PREDICTION,
+    QUERY,
+    TIMESTAMP,
+    guess_task,
+    lay_rows,
+    moments,
+    one_column,
+    pair_labels,
+    score_columns,
+)
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MODEL_NAME
 from monitoring_sdk.drift.methods import drift
 from monitoring_sdk.errors import BaselineError, ConfigError, MonitoringError, explain
 from monitoring_sdk.evaluate import judge
-from monitoring_sdk.labels import resolve
 from monitoring_sdk.measure import Layout, Measurement, measure_columns, measure_metrics
-from monitoring_sdk.metrics.labelled import Labelled, labelled
 from monitoring_sdk.metrics.operations import OPERATIONS, Served, operation
-from monitoring_sdk.metrics.table import METRICS, metric
+from monitoring_sdk.metrics.rows import TASKS, LabelledRows
+from monitoring_sdk.metrics.table import METRICS, find_metric, metric_names
 from monitoring_sdk.profile.categorical import profile_categorical
 from monitoring_sdk.profile.grid import CategoricalGrid, Grid
 from monitoring_sdk.profile.numeric import profile_numeric
@@ -34,8 +47,6 @@ from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window
 
 QUICKSTART = "quickstart"
-ID, TIMESTAMP, PREDICTION, SCORE, LATENCY = "id", "timestamp", "prediction", "score", "latency_ms"
-LABEL, LABEL_TIMESTAMP = "label", "label_timestamp"
 DRIFT_OF = {"categorical": "total_variation", "numeric": "ks"}
 """`detect_data_drift` answers with a distance between 0 and 1 for either kind of column."""
 
@@ -56,6 +67,9 @@ class ModelMonitor:
         keeps its rows in memory only.
     url : str, optional
         Not supported yet.
+    task : str, optional
+        `binary`, `multiclass`, `regression` or `ranking`; default: as the metric that is asked
+        for, the baseline and the classes say.
 
     Examples
     --------
@@ -75,12 +89,17 @@ class ModelMonitor:
         baseline: str | Path | None = None,
         log: str | Path | None = None,
         url: str | None = None,
+        *,
+        task: str | None = None,
     ) -> None:
         if not MODEL_NAME.fullmatch(model):
             raise ConfigError(explain("ModelMonitor: not a model's name", got=model))
         if url is not None:
             raise ConfigError("ModelMonitor: url: not supported yet; give a folder as log")
+        if task is not None and task not in TASKS:
+            raise ConfigError(explain("ModelMonitor: unknown task", got=task, allowed=TASKS))
         self._api_key = api_key
+        self._task = task
         self.model = model
         self._baseline_folder = baseline
         self._log = _log_folder(model, log)
@@ -105,13 +124,13 @@ class ModelMonitor:
         ----------
         values_or_frame : array-like of shape (n,), or DataFrame
             The predictions; or a frame with a column `prediction`, and `id`, `timestamp`, `score`
-            and features where it has them.
+            (`score_<class>` for several), `query`, `item` and features where it has them.
         ids : array-like of shape (n,), optional
             Without any, predictions and labels pair by order.
         timestamps : array-like of shape (n,), optional
             Naive means UTC; default: now.
         features : DataFrame or mapping, optional
-        scores : array-like of shape (n,), optional
+        scores : array-like of shape (n,), or mapping or frame of class to such, optional
         latency_ms : number or array-like of shape (n,), optional
 
         Raises
@@ -119,7 +138,7 @@ class ModelMonitor:
         ConfigError
             When lengths differ, or a frame has no column `prediction`.
         """
-        extra = {ID: ids, TIMESTAMP: timestamps, SCORE: scores, LATENCY: latency_ms}
+        extra = {ID: ids, TIMESTAMP: timestamps, **score_columns(scores), LATENCY: latency_ms}
         rows = lay_rows(values_or_frame, PREDICTION, extra, features, single=(ID,))
         self._keep("predictions", self._predictions, rows, TIMESTAMP)
 
@@ -160,32 +179,29 @@ class ModelMonitor:
             return pd.DataFrame({c: [] for c in columns})
         return pd.concat(kept, ignore_index=True)
 
-    def _labelled(self) -> tuple[Labelled, float | None]:
-        """Pair predictions with the newest label of each id."""
+    def _labelled(self, metric: str | None = None) -> tuple[LabelledRows, float | None]:
+        """Pair predictions with the newest label of each id, for a metric or for all of a task."""
         predictions = self._logged(self._predictions, [ID, PREDICTION])
         labels = self._logged(self._labels, [ID, LABEL, LABEL_TIMESTAMP])
-        if predictions.empty or labels.empty:
-            return Labelled(np.zeros(0, bool), np.zeros(0, bool)), None
-        found = resolve(
-            predictions[[ID]],
-            [labels],
-            id_columns=[ID],
-            label=LABEL,
-            label_timestamp=LABEL_TIMESTAMP,
-        )
-        score = predictions.get(SCORE)
-        rows = labelled(found.label, prediction=predictions[PREDICTION], score=score)
-        return rows, found.coverage
+        task = self._task
+        if task is None and metric is None and self.baseline.layout.numeric_prediction:
+            task = "ranking" if QUERY in predictions else "regression"
+        return pair_labels(predictions, labels, task or guess_task(predictions, labels, metric))
 
     def _measure(self, name: str) -> Value:
-        if name in METRICS:
-            return metric(name, self._labelled()[0])
         if name not in OPERATIONS:
-            raise ConfigError(explain("unknown metric", got=name, allowed=[*METRICS, *OPERATIONS]))
-        rows = self._logged(self._predictions, [TIMESTAMP])
-        latency = rows.get(LATENCY)
-        newest = rows[TIMESTAMP].max().to_pydatetime() if len(rows) else None
-        return operation(name, Served(len(rows), datetime.now(UTC), latency, newest=newest))
+            rows = self._labelled(name)[0]
+            try:
+                return find_metric(name, rows.task).compute(rows)
+            except ConfigError as error:
+                if name in METRICS or "@" in name:
+                    raise
+                allowed = [*metric_names(rows.task), *OPERATIONS]
+                raise ConfigError(explain("unknown metric", got=name, allowed=allowed)) from error
+        logged = self._logged(self._predictions, [TIMESTAMP])
+        latency = logged.get(LATENCY)
+        newest = logged[TIMESTAMP].max().to_pydatetime() if len(logged) else None
+        return operation(name, Served(len(logged), datetime.now(UTC), latency, newest=newest))
 
     def calculate_metric(self, name: str) -> float:
         """Compute a metric over everything logged so far.
@@ -293,7 +309,7 @@ class ModelMonitor:
         if coverage is not None:
             checks += [
                 judge(m, window, reference=reference, thresholds={}, coverage=coverage)
-                for m in measure_metrics(known, "binary")
+                for m in measure_metrics(known, known.task)
             ]
         status, reason = overall_status(checks)
         version = self.baseline.version

@@ -1,9 +1,7 @@
-"""Metrics equal scikit-learn's, and are undefined where it warns or raises."""
+"""Metrics of a binary model equal scikit-learn's, and are undefined where it warns or raises."""
 
 from __future__ import annotations
 
-import itertools
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,19 +10,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as theirs
+from sklearn.calibration import calibration_curve
 
 from monitoring_sdk.metrics.labelled import Labelled
-from monitoring_sdk.metrics.table import METRICS
+from monitoring_sdk.metrics.probabilistic import reliability_curve
+from monitoring_sdk.metrics.table import find_metric, metric_names
+from tests.reference_metrics import agree, at_rate, ece, reference
+
+PAYOFF = {"tp": 3.0, "fp": -2.0, "fn": -7.0, "tn": 0.5}
 
 
-def ece(truth: np.ndarray, score: np.ndarray) -> float:
-    """The definition, a bin at a time; bins as in scikit-learn's calibration_curve."""
-    edges, total = np.linspace(0, 1, 11), 0.0
-    for low, high in itertools.pairwise(edges):
-        inside = (score > low) & (score <= high) | ((low == 0) & (score == 0))
-        if inside.any():
-            total += inside.sum() * abs(score[inside].mean() - truth[inside].mean())
-    return total / len(score)
+def payoff(truth: np.ndarray, said: np.ndarray, sample_weight: np.ndarray) -> float:
+    names = np.array([["tn", "fp"], ["fn", "tp"]])[truth.astype(int), said.astype(int)]
+    return float(np.average([PAYOFF[name] for name in names], weights=sample_weight))
 
 
 BY_PREDICTION: dict[str, Callable[..., Any]] = {
@@ -32,43 +30,29 @@ BY_PREDICTION: dict[str, Callable[..., Any]] = {
     "precision": theirs.precision_score,
     "recall": theirs.recall_score,
     "f1": theirs.f1_score,
-    "specificity": lambda y, p: theirs.recall_score(y, p, pos_label=False),
+    "specificity": lambda y, p, sample_weight: theirs.recall_score(
+        y, p, pos_label=False, sample_weight=sample_weight
+    ),
     "balanced_accuracy": theirs.balanced_accuracy_score,
     "mcc": theirs.matthews_corrcoef,
+    "business_value": payoff,
 }
 BY_SCORE: dict[str, Callable[..., Any]] = {
     "roc_auc": theirs.roc_auc_score,
     "average_precision": theirs.average_precision_score,
-    "log_loss": lambda y, s: theirs.log_loss(y, s, labels=[False, True]),
-    "brier": lambda y, s: theirs.brier_score_loss(y, s, pos_label=True),
-    "ece": ece,
+    "log_loss": lambda y, s, sample_weight: theirs.log_loss(
+        y, s, labels=[False, True], sample_weight=sample_weight
+    ),
+    "brier": lambda y, s, sample_weight: theirs.brier_score_loss(
+        y, s, pos_label=True, sample_weight=sample_weight
+    ),
+    "ece": lambda y, s, sample_weight: ece(y, s, sample_weight),
 }
-
-
-def reference(function: Callable[..., Any], *columns: np.ndarray) -> float | None:
-    """What scikit-learn says, or None where it warns, raises or says NaN."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            found = float(function(*columns))
-        except (ValueError, IndexError, Warning):
-            return None
-    return None if np.isnan(found) else found
-
-
-def agree(name: str, rows: Labelled, expected: float | None) -> None:
-    value = METRICS[name].compute(rows)
-    if expected is None:
-        assert value.value is None
-        assert value.reason
-    else:
-        assert value.value == pytest.approx(expected, rel=1e-9, abs=1e-9)
-        low, high = value.interval or (expected, expected)
-        assert low - 1e-9 <= expected <= high + 1e-9
+AT_A_RATE = {"precision@r%", "recall@r%"}
 
 
 def test_every_metric_has_a_reference() -> None:
-    assert set(METRICS) == set(BY_PREDICTION) | set(BY_SCORE)
+    assert set(metric_names("binary")) == set(BY_PREDICTION) | set(BY_SCORE) | AT_A_RATE
 
 
 # Few distinct scores make ties; the ends, and neighbours of bin edges, are always among them.
@@ -77,6 +61,14 @@ SCORES = st.one_of(
     st.floats(0, 1),
 )
 ROWS = st.lists(st.tuples(st.booleans(), st.booleans(), SCORES), max_size=40)
+WEIGHTS = st.sampled_from([1.0, 0.25, 2.0, 3.5, 17.0])
+WEIGHTED = st.lists(st.tuples(st.booleans(), st.booleans(), SCORES, WEIGHTS), max_size=30)
+
+
+def columns(rows: list[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    truth = np.array([r[0] for r in rows], bool)
+    said = np.array([r[1] for r in rows], bool)
+    return truth, said, np.array([r[2] for r in rows], float)
 
 
 @pytest.mark.parametrize("name", sorted(BY_PREDICTION))
@@ -88,10 +80,10 @@ ROWS = st.lists(st.tuples(st.booleans(), st.booleans(), SCORES), max_size=40)
 @example(rows=[(True, True, 0.5), (False, True, 0.5)])
 @given(rows=ROWS)
 def test_predictions(name: str, rows: list[tuple[bool, bool, float]]) -> None:
-    truth = np.array([r[0] for r in rows], bool)
-    said = np.array([r[1] for r in rows], bool)
-    expected = reference(BY_PREDICTION[name], truth, said) if rows else None
-    agree(name, Labelled(truth, said), expected)
+    truth, said, _ = columns(rows)
+    options = {"sample_weight": np.ones(len(rows))}
+    expected = reference(BY_PREDICTION[name], truth, said, **options) if rows else None
+    agree(name, Labelled(truth, said, payoff=PAYOFF), expected)
 
 
 @pytest.mark.parametrize("name", sorted(BY_SCORE))
@@ -103,10 +95,23 @@ def test_predictions(name: str, rows: list[tuple[bool, bool, float]]) -> None:
 @example(rows=[(True, True, 0.0), (False, True, 1.0)])
 @given(rows=ROWS)
 def test_scores(name: str, rows: list[tuple[bool, bool, float]]) -> None:
-    truth = np.array([r[0] for r in rows], bool)
-    score = np.array([r[2] for r in rows], float)
-    expected = reference(BY_SCORE[name], truth, score) if rows else None
+    truth, _, score = columns(rows)
+    options = {"sample_weight": np.ones(len(rows))}
+    expected = reference(BY_SCORE[name], truth, score, **options) if rows else None
     agree(name, Labelled(truth, score=score), expected)
+
+
+@pytest.mark.parametrize("name", sorted({**BY_PREDICTION, **BY_SCORE}))
+@settings(max_examples=40, deadline=None)
+@given(rows=WEIGHTED)
+def test_weighted_rows(name: str, rows: list[tuple[bool, bool, float, float]]) -> None:
+    truth, said, score = columns(rows)
+    weight = np.array([r[3] for r in rows], float)
+    function, second = (
+        (BY_PREDICTION[name], said) if name in BY_PREDICTION else (BY_SCORE[name], score)
+    )
+    expected = reference(function, truth, second, sample_weight=weight) if rows else None
+    agree(name, Labelled(truth, said, score, weight=weight, payoff=PAYOFF), expected)
 
 
 @pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
@@ -115,13 +120,37 @@ def test_scores(name: str, rows: list[tuple[bool, bool, float]]) -> None:
 @given(rows=st.lists(st.tuples(st.booleans(), st.floats(-1e300, 1e300)), min_size=1))
 def test_ranking_takes_any_finite_score(name: str, rows: list[tuple[bool, float]]) -> None:
     truth, score = np.array([r[0] for r in rows], bool), np.array([r[1] for r in rows], float)
-    agree(name, Labelled(truth, score=score), reference(BY_SCORE[name], truth, score))
+    options = {"sample_weight": np.ones(len(rows))}
+    agree(name, Labelled(truth, score=score), reference(BY_SCORE[name], truth, score, **options))
+
+
+@pytest.mark.parametrize("of", ["precision", "recall"])
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 4).flatmap(
+        lambda tens: st.lists(
+            st.tuples(st.booleans(), st.booleans(), SCORES),
+            min_size=10 * tens,
+            max_size=10 * tens,
+        )
+    ),
+    rate=st.sampled_from([0.1, 0.2, 0.5]),
+)
+def test_a_fixed_alert_rate(of: str, rows: list[tuple[bool, bool, float]], rate: float) -> None:
+    truth, _, score = columns(rows)
+    expected = at_rate(truth, score, rate, of)
+    agree(f"{of}@{100 * rate:g}%", Labelled(truth, score=score), expected)
+
+
+def test_less_than_one_alert_is_undefined() -> None:
+    value = find_metric("precision@1%", "binary").compute(Labelled([True] * 50, score=[0.5] * 50))
+    assert value.reason == "a share of 0.01 of 50 rows is less than one row"
 
 
 @pytest.mark.parametrize("name", ["log_loss", "brier", "ece"])
 @pytest.mark.parametrize("bad", [-0.01, 1.01, np.inf])
 def test_what_is_no_probability_is_undefined(name: str, bad: float) -> None:
-    value = METRICS[name].compute(Labelled([True, False], score=[bad, 0.5]))
+    value = find_metric(name, "binary").compute(Labelled([True, False], score=[bad, 0.5]))
     assert value.value is None
     assert value.n == 2
     assert "score" in (value.reason or "")
@@ -134,7 +163,7 @@ def test_delong_interval_is_that_of_the_definition() -> None:
     ones, zeros = score[truth], score[~truth]
     wins = (ones[:, None] > zeros) + 0.5 * (ones[:, None] == zeros)
     variance = wins.mean(1).var(ddof=1) / len(ones) + wins.mean(0).var(ddof=1) / len(zeros)
-    value = METRICS["roc_auc"].compute(Labelled(truth, score=score))
+    value = find_metric("roc_auc", "binary").compute(Labelled(truth, score=score))
     assert value.interval is not None
     half = 1.959963984540054 * np.sqrt(variance)
     assert value.interval == pytest.approx((wins.mean() - half, wins.mean() + half), abs=1e-12)
@@ -143,5 +172,22 @@ def test_delong_interval_is_that_of_the_definition() -> None:
 def test_wilson_interval_of_a_textbook_case() -> None:
     # statsmodels.proportion_confint(7, 50, method="wilson") gives these ends.
     rows = Labelled([True] * 7 + [False] * 43, [True] * 50)
-    interval = METRICS["accuracy"].compute(rows).interval
+    interval = find_metric("accuracy", "binary").compute(rows).interval
     assert interval == pytest.approx((0.0695, 0.2619), abs=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=ROWS.filter(bool))
+def test_reliability_is_the_calibration_curve(rows: list[tuple[bool, bool, float]]) -> None:
+    truth, _, score = columns(rows)
+    share, mean = calibration_curve(truth, score, n_bins=10, pos_label=True)
+    bins = reliability_curve(Labelled(truth, score=score))
+    assert [b.share for b in bins] == pytest.approx(share.tolist(), abs=1e-12)
+    assert [b.mean_score for b in bins] == pytest.approx(mean.tolist(), abs=1e-12)
+    assert sum(b.n for b in bins) == len(rows)
+    assert all(b.interval[0] <= b.share <= b.interval[1] for b in bins)
+
+
+def test_what_is_no_probability_has_no_reliability_curve() -> None:
+    assert reliability_curve(Labelled([True, False], score=[3.0, 0.5])) == ()
+    assert reliability_curve(Labelled([True, False])) == ()

@@ -128,6 +128,64 @@ def other_classes(values: Any, positive: object) -> frozenset[str]:
     return frozenset(str(key) for key in keys - {_class_key(positive)})
 
 
+def class_codes(values: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Number the classes of a column by their names, which compare as in `is_positive`.
+
+    Returns
+    -------
+    tuple of array of int64, shape (n,), and tuple of str
+        A code for each row, -1 where it is null, and the names, sorted, that the codes stand for.
+
+    Examples
+    --------
+    >>> codes, names = class_codes(["b", None, "a ", "b"])
+    >>> codes.tolist(), names
+    ([1, -1, 0, 1], ('a', 'b'))
+    >>> class_codes([1, 1.0, "1", True])[1]
+    ('1',)
+    """
+    array = as_array(values)
+    if pa.types.is_null(array.type):
+        return np.full(len(array), -1, np.int64), ()
+    encoded = array.dictionary_encode()
+    keys = [None if _is_null(v) else str(_class_key(v)) for v in encoded.dictionary.to_pylist()]
+    names = sorted({key for key in keys if key is not None})
+    place = {name: code for code, name in enumerate(names)}
+    lookup = np.array([*(-1 if key is None else place[key] for key in keys), -1], np.int64)
+    codes = encoded.indices.fill_null(len(keys)).to_numpy(zero_copy_only=False)
+    return lookup[codes], tuple(names)
+
+
+def class_name(value: object) -> str:
+    """Return the name that a class goes by, whatever its type.
+
+    Examples
+    --------
+    >>> class_name(1.0), class_name("economy ")
+    ('1', 'economy')
+    """
+    return str(_class_key(value))
+
+
+def group_codes(values: Any) -> NDArray[np.int64]:
+    """Number the distinct values of a column in their own order; -1 where it is null.
+
+    Examples
+    --------
+    >>> group_codes(["q2", "q1", None, "q2"]).tolist()
+    [1, 0, -1, 1]
+    """
+    array = as_array(values)
+    if pa.types.is_null(array.type):
+        return np.full(len(array), -1, np.int64)
+    encoded = array.dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    rank = np.full(len(order) + 1, -1, np.int64)
+    rank[order] = np.arange(len(order))
+    codes = encoded.indices.fill_null(len(order)).to_numpy(zero_copy_only=False)
+    return rank[codes]
+
+
 def as_scores(values: Any, *, where: str = "score") -> NDArray[np.float64]:
     """Return a column of numbers as float64, NaN where there is none.
 

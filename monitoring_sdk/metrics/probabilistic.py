@@ -2,70 +2,72 @@
 
 Where scikit-learn raises, the value is undefined and says why; rows without a score are left out
 and counted. The interval of the AUC is DeLong's (DeLong, DeLong and Clarke-Pearson, 1988,
-Biometrics 44), that of a mean of losses the normal one; both at 95 %.
+Biometrics 44), that of a mean of losses the normal one; all at 95 %.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring_sdk.metrics.classification import Z, left_out
-from monitoring_sdk.metrics.labelled import Labelled, ScoreCurve
+from monitoring_sdk.metrics.curves import precision_area, roc_area
+from monitoring_sdk.metrics.guards import conclude, lacking, left_out, nothing_to_count
+from monitoring_sdk.metrics.intervals import around, mean_value, normal, on_logits, wilson
+from monitoring_sdk.metrics.labelled import Labelled
 from monitoring_sdk.value import Value
 
 Formula = Callable[[Labelled], Value]
 ECE_BINS = 10
+EPS = float(np.finfo(np.float64).eps)
 
 
-def _on_scores(*, probability: bool) -> Callable[[Formula], Formula]:
+def no_probability(score: NDArray[np.float64]) -> str | None:
+    """Say why numbers are no probabilities, or None.
+
+    Examples
+    --------
+    >>> no_probability(np.array([0.5, 1.5]))
+    'a score is no probability: 1.5'
+    """
+    low, high = float(score.min()), float(score.max())
+    if low >= 0 and high <= 1:
+        return None
+    return f"a score is no probability: {high if high > 1 else low:.6g}"
+
+
+def on_scores(*, probability: bool) -> Callable[[Formula], Formula]:
     """Guard a metric of scores: what it cannot be computed on is undefined, with the reason."""
 
     def decorate(formula: Formula) -> Formula:
         @wraps(formula)
         def compute(rows: Labelled) -> Value:
             if rows.score is None:
-                return Value.undefined("needs a score column, and there is none", n=0)
+                return lacking("score")
             if rows.fault is not None:
                 return Value.undefined(rows.fault, n=rows.n)
-            score = rows.scored[1]
+            score = rows.scored.score
             n = len(score)
             if n == 0:
-                return Value.undefined(
-                    "no labelled rows" if rows.n == 0 else "no labelled row has a score", n=0
-                )
-            low, high = float(score.min()), float(score.max())
-            if not np.isfinite([low, high]).all():
+                return nothing_to_count(rows.n, rows.unscored, "score")
+            if not np.isfinite([score.min(), score.max()]).all():
                 return Value.undefined("a score is infinite", n=n)
-            if probability and (low < 0 or high > 1):
-                worst = high if high > 1 else low
-                return Value.undefined(f"a score is no probability: {worst:.6g}", n=n)
-            found = formula(rows)
-            reason = found.reason or left_out(n, rows.n, "score")
-            return Value(found.value, reason, interval=found.interval, n=n)
+            wrong = no_probability(score) if probability else None
+            if wrong is not None:
+                return Value.undefined(wrong, n=n)
+            said = left_out(rows.unscored, rows.n, "score")
+            unweighted = left_out(rows.unweighted, rows.n, "weight")
+            return conclude(formula(rows), n, said, unweighted)
 
         return compute
 
     return decorate
 
 
-def _delong(curve: ScoreCurve, area: float) -> tuple[float, float] | None:
-    """Return DeLong's interval of the AUC, or None where its variance says nothing."""
-    ones, zeros = int(curve.positives.sum()), int(curve.negatives.sum())
-    if min(ones, zeros) < 2:
-        return None
-    below = zeros - np.cumsum(curve.negatives) + curve.negatives / 2
-    above = np.cumsum(curve.positives) - curve.positives / 2
-    of_ones = float(curve.positives @ (below / zeros - area) ** 2) / (ones - 1)
-    of_zeros = float(curve.negatives @ (above / ones - area) ** 2) / (zeros - 1)
-    half = Z * float(np.sqrt(of_ones / ones + of_zeros / zeros))
-    return (max(0.0, area - half), min(1.0, area + half)) if half > 0 else None
-
-
-@_on_scores(probability=False)
+@on_scores(probability=False)
 def roc_auc(rows: Labelled) -> Value:
     """Return the area under the ROC curve, in [0, 1]; ties count half.
 
@@ -74,18 +76,17 @@ def roc_auc(rows: Labelled) -> Value:
     >>> roc_auc(Labelled([False, False, True, True], score=[0.1, 0.4, 0.35, 0.8])).value
     0.75
     """
-    curve = rows.curve
-    ones, zeros = int(curve.positives.sum()), int(curve.negatives.sum())
-    if ones == 0 or zeros == 0:
+    if not rows.curve.has_both:
         return Value.undefined("one class only among the labels")
-    below = zeros - np.cumsum(curve.negatives) + curve.negatives / 2
-    area = float(curve.positives @ below) / (ones * zeros)
-    return Value(area, interval=_delong(curve, area))
+    area = roc_area(rows.curve)
+    return Value(area.value, interval=normal(area.value, area.error(rows.curve), 0.0, 1.0))
 
 
-@_on_scores(probability=False)
+@on_scores(probability=False)
 def average_precision(rows: Labelled) -> Value:
     """Return the precision averaged over the recall gained at each distinct score, in [0, 1].
+
+    Its interval is normal on the scale of log odds (K. Boyd, K. Eng and C. D. Page, 2013, ECML).
 
     Examples
     --------
@@ -93,24 +94,13 @@ def average_precision(rows: Labelled) -> Value:
     >>> round(average_precision(rows).value, 4)
     0.8333
     """
-    curve = rows.curve
-    found = np.cumsum(curve.positives)
-    if found[-1] == 0:
+    if rows.curve.rows[0] == 0:
         return Value.undefined("no positive label")
-    precision = found / (found + np.cumsum(curve.negatives))
-    return Value(float(curve.positives @ precision) / float(found[-1]))
+    area = precision_area(rows.curve)
+    return Value(area.value, interval=on_logits(area.value, area.error(rows.curve)))
 
 
-def _mean(losses: NDArray[np.float64]) -> Value:
-    n = len(losses)
-    mean = float(losses.mean())
-    if n < 2:
-        return Value(mean)
-    half = Z * float(losses.std(ddof=1)) / n**0.5
-    return Value(mean, interval=(max(0.0, mean - half), mean + half) if half > 0 else None)
-
-
-@_on_scores(probability=True)
+@on_scores(probability=True)
 def log_loss(rows: Labelled) -> Value:
     """Return the mean negative log-likelihood in nats, >= 0.
 
@@ -122,13 +112,12 @@ def log_loss(rows: Labelled) -> Value:
     >>> round(log_loss(Labelled([True, False], score=[0.8, 0.4])).value, 6)
     0.366985
     """
-    truth, score = rows.scored
-    eps = np.finfo(np.float64).eps
-    likelihood = np.where(truth, score, 1 - score)
-    return _mean(-np.log(np.clip(likelihood, eps, 1 - eps)))
+    known = rows.scored
+    likelihood = np.where(known.truth, known.score, 1 - known.score)
+    return mean_value(-np.log(np.clip(likelihood, EPS, 1 - EPS)), known.weight, low=0.0)
 
 
-@_on_scores(probability=True)
+@on_scores(probability=True)
 def brier(rows: Labelled) -> Value:
     """Return the mean squared distance of probability and outcome, in [0, 1].
 
@@ -137,11 +126,40 @@ def brier(rows: Labelled) -> Value:
     >>> round(brier(Labelled([True, False], score=[0.8, 0.4])).value, 6)
     0.1
     """
-    truth, score = rows.scored
-    return _mean((score - truth) ** 2)
+    known = rows.scored
+    return mean_value((known.score - known.truth) ** 2, known.weight, low=0.0)
 
 
-@_on_scores(probability=True)
+def _bins(score: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+    # Closed on the right, the first bin on both sides.
+    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], score)
+
+
+def calibration_error(
+    hit: NDArray[np.bool_], score: NDArray[np.float64], weight: NDArray[np.float64] | None
+) -> Value:
+    """Return the expected calibration error over ten bins, and an interval on the safe side.
+
+    Noise alone makes the error positive: under perfect calibration a bin's gap has the mean of a
+    folded normal number, sqrt(2 / pi) standard errors. The interval's lower end is lowered by
+    that much, so that it reaches 0 where noise explains the value.
+    """
+    own = np.ones(len(score)) if weight is None else weight
+    cell, gap, total = _bins(score, ECE_BINS), score - hit, float(own.sum())
+    gaps = np.bincount(cell, weights=own * gap, minlength=ECE_BINS)
+    value = float(np.abs(gaps).sum()) / total
+    rows = np.maximum(np.bincount(cell, minlength=ECE_BINS), 1)
+    centred = gap - (gaps / np.maximum(np.bincount(cell, own, ECE_BINS), EPS))[cell]
+    within = np.bincount(cell, weights=(own * centred) ** 2, minlength=ECE_BINS)
+    noise = float(np.sqrt(within * rows / np.maximum(rows - 1, 1)).sum()) / total
+    error = float(np.sqrt(np.sum((own * (np.sign(gaps)[cell] * gap - value)) ** 2))) / total
+    if not error > 0:
+        return Value(value)
+    low, high = around(value, error)
+    return Value(value, interval=(max(0.0, low - float(np.sqrt(2 / np.pi)) * noise), high))
+
+
+@on_scores(probability=True)
 def ece(rows: Labelled) -> Value:
     """Return the expected calibration error over ten bins of equal width, in [0, 1].
 
@@ -154,9 +172,46 @@ def ece(rows: Labelled) -> Value:
     >>> round(ece(Labelled([True, False], score=[0.8, 0.4])).value, 6)
     0.3
     """
-    truth, score = rows.scored
-    edges = np.linspace(0, 1, ECE_BINS + 1)
-    cell = np.searchsorted(edges[1:-1], score)
-    total = np.bincount(cell, weights=score, minlength=ECE_BINS)
-    positives = np.bincount(cell[truth], minlength=ECE_BINS)
-    return Value(float(np.abs(total - positives).sum()) / len(score))
+    known = rows.scored
+    return calibration_error(known.truth, known.score, known.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """One bin of a reliability curve: its rows, their mean score, and the share positive.
+
+    `interval` is Wilson's, of the share.
+    """
+
+    n: int
+    mean_score: float
+    share: float
+    interval: tuple[float, float]
+
+
+def reliability_curve(rows: Labelled, bins: int = ECE_BINS) -> tuple[ReliabilityBin, ...]:
+    """Return how often what was scored so high came true, a bin of equal width at a time.
+
+    Bins are those of `ece`; empty ones are left out. There are none where the scores are no
+    probabilities.
+
+    Examples
+    --------
+    >>> rows = Labelled([True, False, True], score=[0.8, 0.4, 0.75])
+    >>> [(b.n, round(b.mean_score, 3), b.share) for b in reliability_curve(rows)]
+    [(1, 0.4, 0.0), (2, 0.775, 1.0)]
+    """
+    known = rows.scored
+    if not len(known.score) or rows.fault or no_probability(known.score) is not None:
+        return ()
+    own = np.ones(len(known.score)) if known.weight is None else known.weight
+    cell, found = _bins(known.score, bins), []
+    for place in np.unique(cell):
+        weight = own[cell == place]
+        total = float(weight.sum())
+        share = float(weight @ known.truth[cell == place]) / total
+        effective = total * total / float(weight @ weight)
+        interval = wilson(share * effective, effective)
+        score = float(weight @ known.score[cell == place]) / total
+        found.append(ReliabilityBin(len(weight), score, share, interval))
+    return tuple(found)

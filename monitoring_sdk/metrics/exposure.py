@@ -1,0 +1,98 @@
+"""Which items a ranking model shows: how many of them, and how unusual they are."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring_sdk.metrics.guards import conclude, left_out
+from monitoring_sdk.metrics.intervals import mean_value, wilson
+from monitoring_sdk.metrics.lists import LabelledLists, Lists
+from monitoring_sdk.metrics.ranking import expected, omissions, unusable
+from monitoring_sdk.value import Value
+
+Floats = NDArray[np.float64]
+
+
+def _shown(lists: Lists, k: int) -> Floats:
+    """Return for each row the chance that it is within its query's first k ranks."""
+    return expected(lists, (lists.rank <= k).astype(np.float64))
+
+
+def _item_fault(rows: LabelledLists) -> Value | None:
+    if rows.item is None:
+        return Value.undefined("needs an item column, and there is none", n=0)
+    fault = unusable(rows)
+    if fault is not None:
+        return fault
+    assert rows.lists.item is not None
+    if (rows.lists.item < 0).all():
+        return Value.undefined("no labelled row names its item", n=0)
+    return None
+
+
+def coverage_at(rows: LabelledLists, k: int) -> Value:
+    """Return the share of the window's items that are in some query's first k ranks, in [0, 1].
+
+    Of a tie that rank k goes through each item counts by the chance that it is shown. The interval
+    is Wilson's, of the items.
+
+    Examples
+    --------
+    >>> rows = LabelledLists([1, 0, 1, 0], [0.9, 0.5, 0.8, 0.3], [0, 0, 1, 1], item=[0, 1, 0, 2])
+    >>> round(coverage_at(rows, 1).value, 4)
+    0.3333
+    """
+    fault = _item_fault(rows)
+    if fault is not None:
+        return fault
+    lists = rows.lists
+    assert lists.item is not None
+    known = lists.item >= 0
+    _, place = np.unique(lists.item[known], return_inverse=True)
+    # An item is missed when every list misses it.
+    with np.errstate(divide="ignore"):
+        missed = np.exp(np.bincount(place, np.log1p(-_shown(lists, k)[known])))
+    value = float(np.mean(1 - missed))
+    interval = wilson(value * len(missed), len(missed))
+    return conclude(
+        Value(value, interval=interval), len(lists.starts), _unnamed(rows), *omissions(rows)
+    )
+
+
+def _unnamed(rows: LabelledLists) -> str | None:
+    assert rows.item is not None
+    return left_out(int(np.count_nonzero(rows.item < 0)), rows.n, "item")
+
+
+def novelty_at(rows: LabelledLists, k: int) -> Value:
+    """Return the mean surprise of the items in the first k ranks, in bits.
+
+    An item's surprise is -log2 of the share of the window's queries whose list holds it: 0 for an
+    item that all have. Source: T. Zhou and others, 2010, PNAS 107 (surprisal).
+
+    Examples
+    --------
+    >>> rows = LabelledLists([1, 0, 1, 0], [0.9, 0.5, 0.8, 0.3], [0, 0, 1, 1], item=[0, 1, 0, 2])
+    >>> novelty_at(rows, 2).value
+    0.5
+    """
+    fault = _item_fault(rows)
+    if fault is not None:
+        return fault
+    lists = rows.lists
+    assert lists.item is not None
+    known = lists.item >= 0
+    own = np.ones(len(lists.starts)) if lists.weight is None else lists.weight
+    pairs = np.unique(np.stack([lists.item[known], lists.query[known]], axis=1), axis=0)
+    held = np.bincount(pairs[:, 0], own[pairs[:, 1]])
+    surprise = np.zeros(len(lists.item))
+    # Rounding must not make an item that all lists hold less than unsurprising.
+    surprise[known] = np.log2(np.maximum(own.sum() / held[lists.item[known]], 1.0))
+    shown = _shown(lists, k) * known
+    total = lists.total(shown)
+    of_query = lists.total(surprise * shown) / np.where(total > 0, total, 1.0)
+    keep = total > 0
+    weight = None if lists.weight is None else lists.weight[keep]
+    found = mean_value(of_query[keep], weight, low=0.0)
+    return conclude(found, int(np.count_nonzero(keep)), _unnamed(rows), *omissions(rows))
