@@ -13,9 +13,13 @@ from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.quality import validate
 from monitoring_sdk.adapters.sources.joined import JoinedSource
 from monitoring_sdk.adapters.sources.source import open_source, read_table
+from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.errors import BaselineError, MonitoringError, explain
+from monitoring_sdk.evaluate import rule_segment
+from monitoring_sdk.report import slice_key
 from monitoring_sdk.stages.handle import layout_of, open_predictions
+from monitoring_sdk.stages.scan import declared_segmentations
 from monitoring_sdk.window import Window
 
 TRIED_ROWS = 100_000
@@ -83,6 +87,11 @@ def check_monitor(file: Path) -> Checked:
         try:
             built = baselines.load(baselines_root(), config.model)
             found.append(f"baseline {built.version} of {built.rows} rows")
+            problems += _unknown_segments(config, built)
+            found += [
+                f"segments of {s.name}: {len(s.kept)} by name, and all others as one"
+                for s in declared_segmentations(config, built)
+            ]
         except BaselineError as error:
             problems.append(f"source: {error}")
     else:
@@ -111,12 +120,16 @@ def _predictions(
     layout = layout_of(config, schema)
     wanted |= {f"columns.numeric.{i}": name for i, name in enumerate(layout.numeric)}
     wanted |= {f"columns.categorical.{i}": name for i, name in enumerate(layout.categorical)}
+    for part in ("text", "datetime", "embedding"):
+        wanted |= {f"columns.{part}.{i}": n for i, n in enumerate(getattr(columns, part))}
+    for i, crossing in enumerate(columns.segments):
+        wanted |= {f"columns.segments.{i}.{name}": name for name in crossing}
     both = " or the features" if isinstance(source, JoinedSource) else ""
     what = f"no such column in the predictions{both}"
     for where, name in wanted.items():
         if name is not None and name not in schema.names:
             problems.append(explain(what, where=where, got=name, allowed=schema.names))
-    problems += _idle_rules(config, tuple(layout.kinds))
+    problems += _idle_rules(config, tuple(layout.kinds)) + _undeclared_segments(config)
     if columns.timestamp.column in schema.names:
         rows = source.count(None, None)
         bounds = source.bounds(columns.timestamp)
@@ -174,6 +187,43 @@ def _idle_rules(config: MonitorConfig, columns: Sequence[str]) -> list[str]:
         for i, rule in enumerate(rules)
         for glob in rule.columns
         if not fnmatch.filter(columns, glob)
+    ]
+
+
+def _undeclared_segments(config: MonitorConfig) -> list[str]:
+    """Return the limits for segments that the file does not ask for."""
+    declared = {frozenset(crossing) for crossing in config.columns.segments}
+    allowed = [" x ".join(crossing) for crossing in config.columns.segments]
+    return [
+        explain(
+            "columns.segments has no such segments",
+            where=f"thresholds.{name}.{i}.segment",
+            got=" x ".join(rule.segment),
+            allowed=allowed,
+        )
+        for name, rules in config.thresholds.items()
+        for i, rule in enumerate(rules)
+        if rule.segment and frozenset(rule.segment) not in declared
+    ]
+
+
+def _unknown_segments(config: MonitorConfig, built: Baseline) -> list[str]:
+    """Return the limits for segments that the baseline does not keep by name."""
+    known = {
+        frozenset(s.columns): {slice_key(segment) for segment in s.segments}
+        for s in declared_segmentations(config, built)
+    }
+    return [
+        explain(
+            f"baseline {built.version} has no such segment",
+            where=f"thresholds.{name}.{i}.segment",
+            got=slice_key(rule_segment(rule)),
+            allowed=sorted(known[frozenset(rule.segment)]),
+        )
+        for name, rules in config.thresholds.items()
+        for i, rule in enumerate(rules)
+        if frozenset(rule.segment) in known
+        and slice_key(rule_segment(rule)) not in known[frozenset(rule.segment)]
     ]
 
 

@@ -126,7 +126,8 @@ def fit_replacement(
         path = Path(folder) / "rows.parquet"
         rows.to_parquet(path, index=False)
         source = config.source.model_copy(update={"predictions": SourceSpec(path=str(path))})
-        scored = config.model_copy(update={"source": source})
+        # All of these rows are the new version's, whatever the file calls the champion yet.
+        scored = config.model_copy(update={"source": source, "versions": None})
         span = Window(config.cadence.floor(_first(scored)), valid_from)
         for version in reversed(baselines.versions(root, config.model)):
             known = baselines.load(root, config.model, version)
