@@ -21,6 +21,7 @@ from monitoring_sdk.measure import Layout, Measurement
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.phases import Phases
 from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.profile.recent import Recent
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import timestamp
 from monitoring_sdk.window import Window, parse_time
@@ -44,6 +45,8 @@ class Baseline:
         Which segments are watched by name; none in the baselines of an older version.
     phases : Phases or None
         A profile for each hour or day of the calendar, where the monitor file asks for it.
+    recent : tuple of Recent
+        The newest windows of the span, where the monitor file asks for a reference that moves.
     """
 
     model: str
@@ -61,6 +64,7 @@ class Baseline:
     notes: tuple[str, ...] = field(default=())
     segmentations: tuple[Segmentation, ...] = ()
     phases: Phases | None = None
+    recent: tuple[Recent, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -128,6 +132,8 @@ def to_files(baseline: Baseline) -> dict[str, str]:
         files["reference_slices.csv"] = slices_text(baseline.windows, parts)
     if baseline.phases is not None:
         files["phases.json"] = _phases(baseline.phases)
+    if baseline.recent:
+        files["recent.json"] = _lines(r.to_dict() for r in baseline.recent)
     return files
 
 
@@ -174,6 +180,7 @@ def from_files(files: Mapping[str, str]) -> Baseline:
             phases=Phases.from_dict(json.loads(files["phases.json"]))
             if "phases.json" in files
             else None,
+            recent=tuple(Recent.from_dict(d) for d in json.loads(files.get("recent.json", "[]"))),
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise BaselineError(f"the baseline is damaged: {type(error).__name__}: {error}") from None

@@ -7,6 +7,7 @@ give mean the same.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,14 @@ from monitoring_sdk.config_sections import BaselineSettings
 from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.profile.phases import MIN_OF_PHASE, Phases, by_phase, without_each
 from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.profile.recent import Recent
 from monitoring_sdk.window import Window
+
+RECENT_PARTS = 32
+"""In so many profiles a baseline keeps its newest windows; of more, several are added up."""
+
+LEVELS = ("quality", "performance", "estimate", "operations")
+"""Families whose values have seasons; a distance to the profile of one's own phase has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,52 +70,88 @@ def reach(window: Window, length: timedelta, timezone: str) -> datetime:
     return (window.start.astimezone(ZoneInfo(timezone)) - length).astimezone(UTC)
 
 
-def rolling(whole: Profile, before: Sequence[Profile], columns: Collection[str]) -> Reference:
+def rolling(whole: Profile, before: Sequence[Recent], columns: Collection[str]) -> Reference:
     """Return the sum of the windows before one; the whole span's profile where they are too few.
 
     Parameters
     ----------
     whole : Profile
-    before : sequence of Profile
-        Of the windows that may be used.
+    before : sequence of Recent
+        The windows that may be used.
     columns : collection of str
         The columns needed; a window that lacks one is left out.
     """
     usable = _with_columns(before, columns)
-    rows = sum(p.rows for p in usable)
-    if len(usable) < MIN_WINDOWS or rows < MIN_ROWS:
+    count, rows = sum(r.windows for r in usable), sum(r.profile.rows for r in usable)
+    if count < MIN_WINDOWS or rows < MIN_ROWS:
         return Reference(
             whole,
-            f"compared with the whole span: {len(usable)} usable windows of {rows} rows before, "
+            f"compared with the whole span: {count} usable windows of {rows} rows before, "
             f"{MIN_WINDOWS} of {MIN_ROWS} needed",
         )
-    return Reference(reduce(Profile.merge, usable))
+    return Reference(reduce(Profile.merge, (r.profile for r in usable)))
 
 
-def previous(whole: Profile, before: Profile | None, columns: Collection[str]) -> Reference:
+def previous(whole: Profile, before: Recent | None, columns: Collection[str]) -> Reference:
     """Return the profile of the window before; the whole span's where there is none."""
     usable = _with_columns([] if before is None else [before], columns)
-    if not usable or not usable[0].rows:
+    if not usable or not usable[0].profile.rows:
         return Reference(whole, "compared with the whole span: no usable window before this one")
-    return Reference(usable[0])
+    return Reference(usable[0].profile)
 
 
-def _with_columns(profiles: Sequence[Profile], columns: Collection[str]) -> list[Profile]:
-    """Keep the profiles that have all of some columns, and of them those alone: such add."""
+def _with_columns(before: Sequence[Recent], columns: Collection[str]) -> list[Recent]:
+    """Keep the windows that have all of some columns, and of them those alone: such add."""
     return [
-        dataclasses.replace(
-            p,
-            columns={name: p.columns[name] for name in p.columns if name in columns},
-            slices={
-                key: dataclasses.replace(
-                    part, columns={n: c for n, c in part.columns.items() if n in columns}
-                )
-                for key, part in p.slices.items()
-            },
-        )
-        for p in profiles
-        if set(columns) <= set(p.columns)
+        dataclasses.replace(r, profile=_only(r.profile, columns))
+        for r in before
+        if set(columns) <= set(r.profile.columns)
     ]
+
+
+def _only(profile: Profile, columns: Collection[str]) -> Profile:
+    return dataclasses.replace(
+        profile,
+        columns={name: c for name, c in profile.columns.items() if name in columns},
+        slices={key: _only(part, columns) for key, part in profile.slices.items()},
+    )
+
+
+def fit_recent(
+    windows: Sequence[Window],
+    profiles: Mapping[Window, Profile],
+    settings: BaselineSettings | None,
+    end: datetime,
+    timezone: str,
+) -> tuple[Recent, ...]:
+    """Return what the first monitored windows are compared with, where the reference moves.
+
+    Without it a change that a rolling reference would have followed pages at once, and the windows
+    of that incident are never part of any reference.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+        The reference windows, in order.
+    end : datetime
+        The end of the whole span.
+    """
+    kept: list[Window] = []
+    if settings is not None and settings.reference == "previous":
+        kept = [w for w in windows if profiles[w].rows][-1:]
+    elif settings is not None and settings.length is not None:
+        start = reach(Window(end, end), settings.length, timezone)
+        kept = [w for w in windows if w.start >= start]
+    size = math.ceil(len(kept) / RECENT_PARTS)
+    groups = [kept[i : i + size] for i in range(0, len(kept), size or 1)]
+    return tuple(
+        Recent(
+            Window(group[0].start, group[-1].end),
+            len(group),
+            reduce(Profile.merge, (profiles[w] for w in group)),
+        )
+        for group in groups
+    )
 
 
 def of_reference_windows(
@@ -216,8 +260,9 @@ def of_same_phase(
 ) -> Mapping[str, ReferenceSeries]:
     """Return each check over the reference windows of a window's phase alone.
 
-    Numbers of rows, latency and performance have seasons as distances have. A check with fewer
-    than `MIN_WINDOWS` values in the phase keeps them all.
+    Numbers of rows, latency and performance have seasons of their own. Distances, which are taken
+    to the profile of the phase, keep the values of all phases, and so does a check with fewer than
+    `MIN_WINDOWS` values in the phase.
 
     Parameters
     ----------
@@ -232,6 +277,9 @@ def of_same_phase(
     own = [i for i, w in enumerate(windows) if phases.of(w) == phase]
     found = {}
     for key, series in reference.items():
+        if key.partition("/")[0] not in LEVELS:
+            found[key] = series
+            continue
         kept = ReferenceSeries(
             tuple(series.values[i] for i in own), tuple(series.n[i] for i in own)
         )

@@ -16,6 +16,7 @@ from monitoring_sdk.config_sections import BaselineSettings
 from monitoring_sdk.profile.grid import Grid, fit_numeric
 from monitoring_sdk.profile.phases import Phases, by_phase, fit_phases, phase_of, without_each
 from monitoring_sdk.profile.profile import Profile, profile_batches
+from monitoring_sdk.profile.recent import Recent
 from monitoring_sdk.window import Cadence, Window, parse_time
 
 FIRST = datetime(2024, 3, 4, tzinfo=UTC)  # a Monday
@@ -31,6 +32,10 @@ def days(count: int) -> tuple[Window, ...]:
     return tuple(
         Window(FIRST + timedelta(days=d), FIRST + timedelta(days=d + 1)) for d in range(count)
     )
+
+
+def recent(profiles) -> list[Recent]:
+    return [Recent(days(1)[0], 1, p) for p in profiles]
 
 
 def settings(**more) -> BaselineSettings:
@@ -144,8 +149,8 @@ def test_a_rolling_reference_is_the_sum_of_the_windows_before(month):
     own = references.of_reference_windows(whole, windows, profiles, rule, "UTC")
     assert own[:5] == [None] * 5
     for i in range(5, len(windows)):
-        before = [profiles[w] for w in windows[max(0, i - 10) : i]]
-        assert same(own[i], reduce(Profile.merge, before))
+        before = recent([profiles[w] for w in windows[max(0, i - 10) : i]])
+        assert same(own[i], reduce(Profile.merge, (r.profile for r in before)))
         assert same(references.rolling(whole, before, ["x"]).profile, own[i])
 
 
@@ -177,7 +182,7 @@ def test_a_length_is_measured_by_the_wall_clock():
 @pytest.mark.parametrize(("count", "rows"), [(4, 100), (6, 3)])
 def test_too_few_windows_before_fall_back_and_say_so(month, count, rows):
     whole = month[2]
-    found = references.rolling(whole, [profile(np.zeros(rows))] * count, ["x"])
+    found = references.rolling(whole, recent([profile(np.zeros(rows))] * count), ["x"])
     assert found.profile is whole
     assert f"{count} usable windows of {count * rows} rows" in found.reason
 
@@ -186,12 +191,12 @@ def test_windows_that_lack_a_column_are_left_out(month):
     whole = month[2]
     both = Grid({"x": GRID.columns["x"], "y": GRID.columns["x"]})
     good, lost = profile(np.zeros(40), both), profile(np.ones(40))
-    found = references.rolling(whole, [good] * 5 + [lost] * 5, ["x", "y"])
+    found = references.rolling(whole, recent([good] * 5 + [lost] * 5), ["x", "y"])
     assert found.reason is None
     assert found.profile.rows == 200
     # A window that itself lacks the column is still compared by the other one.
-    assert references.rolling(whole, [good, lost] * 5, ["x"]).profile.rows == 400
-    assert references.previous(whole, lost, ["x", "y"]).profile is whole
+    assert references.rolling(whole, recent([good, lost] * 5), ["x"]).profile.rows == 400
+    assert references.previous(whole, *recent([lost]), ["x", "y"]).profile is whole
 
 
 def test_the_previous_window_is_the_last_with_rows(month):
@@ -213,12 +218,15 @@ def test_limits_come_from_the_phase_where_it_has_enough_values():
     values = tuple(float(i % 7) for i in range(42))
     rare = tuple(v if i < 20 else None for i, v in enumerate(values))
     reference = {
+        "drift/psi/x": ReferenceSeries(values, (10,) * 42),
         "operations/rows": ReferenceSeries(values, (10,) * 42),
         "performance/accuracy": ReferenceSeries(rare, (10,) * 42),
     }
     sunday = Window(FIRST + timedelta(days=69), FIRST + timedelta(days=70))
     found = references.of_same_phase(reference, windows, phases, sunday)
     assert found["operations/rows"] == ReferenceSeries((6.0,) * 6, (10,) * 6)
+    # A distance to one's own phase has no season left.
+    assert found["drift/psi/x"] is reference["drift/psi/x"]
     assert found["performance/accuracy"] is reference["performance/accuracy"]
     assert references.of_same_phase(reference, windows, None, sunday) is reference
 
@@ -228,3 +236,26 @@ def test_without_settings_the_reference_is_the_whole(month):
     for rule in (None, settings()):
         own = references.of_reference_windows(whole, windows, profiles, rule, "UTC")
         assert all(p is whole for p in own)
+
+
+def test_a_baseline_keeps_its_newest_windows_in_a_few_profiles(month):
+    windows, profiles, _ = month
+    end = windows[-1].end
+    rule = settings(reference="rolling", length="10d")
+    found = references.fit_recent(windows, profiles, rule, end, "UTC")
+    assert [r.span for r in found] == list(windows[-10:])
+    assert [r.profile for r in found] == [profiles[w] for w in windows[-10:]]
+    assert [Recent.from_dict(r.to_dict()) for r in found] == list(found)
+    hours = tuple(Cadence("1h").windows(windows[0].start, end))
+    one = profile([0.5])
+    found = references.fit_recent(hours, dict.fromkeys(hours, one), rule, end, "UTC")
+    assert len(found) == 30
+    assert sum(r.windows for r in found) == sum(r.profile.rows for r in found) == 240
+    assert found[0].span.start == windows[-10].start
+    assert found[-1].span.end == end
+    some = {**profiles, windows[-1]: profile([])}
+    found = references.fit_recent(windows, some, settings(reference="previous"), end, "UTC")
+    assert [r.span for r in found] == [windows[-2]]
+    assert references.fit_recent(windows, profiles, settings(), end, "UTC") == ()
+    assert references.fit_recent(windows, profiles, None, end, "UTC") == ()
+    assert references.fit_recent((), {}, rule, end, "UTC") == ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from monitoring_sdk import references
@@ -11,8 +12,9 @@ from monitoring_sdk.alarms.provisional import ReferenceSeries
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.profile.recent import Recent
 from monitoring_sdk.references import Reference
-from monitoring_sdk.report import Incident
+from monitoring_sdk.report import Check, Incident
 from monitoring_sdk.stages.handle import Handle
 from monitoring_sdk.window import Window
 
@@ -40,27 +42,38 @@ def reference_for(handle: Handle, baseline: Baseline, profile: Profile, store: S
     if settings.reference == "rolling" and settings.length is not None:
         start = references.reach(window, settings.length, config.window.timezone)
         troubled = [i for i in store.incidents(config.model) if i.opened <= window.start]
-        before = _stored(handle, store, start, troubled)
-        return references.rolling(whole, list(before.values()), profile.columns)
+        before = _before(handle, baseline, store, start, troubled)
+        return references.rolling(whole, before, profile.columns)
     start = window.start - FAR_BACK * config.cadence.approximate
-    before = _stored(handle, store, start, (), newest=1)
-    last = next(iter(before.values()), None)
-    return references.previous(whole, last, profile.columns)
+    newest = _before(handle, baseline, store, start, (), most=1)
+    return references.previous(whole, newest[-1] if newest else None, profile.columns)
 
 
-def _stored(
+def _before(
     handle: Handle,
+    baseline: Baseline,
     store: Store,
     start: datetime,
     troubled: Collection[Incident],
     *,
-    newest: int | None = None,
-) -> dict[Window, Profile]:
-    """Read the profiles of the windows with rows from `start` on to this one, in order."""
-    model = handle.config.model
-    found: dict[Window, Profile] = {}
-    for row in reversed(store.results(model, start, handle.window.start, "data")):
-        if newest is not None and len(found) == newest:
+    most: int | None = None,
+) -> list[Recent]:
+    """Return the windows with rows from `start` on, in order: the baseline's, then ours.
+
+    Parameters
+    ----------
+    troubled : collection of Incident
+        Whose windows are left out.
+    most : int, optional
+        Only so many of ours, the newest.
+    """
+    model, end = handle.config.model, handle.window.start
+    known = [r for r in baseline.recent if r.span.start >= start and r.span.end <= end]
+    # A window of the reference may have been looked at too: it counts once.
+    first = max(start, baseline.span.end) if baseline.recent else start
+    found: list[Recent] = []
+    for row in reversed(store.results(model, first, end, "data")):
+        if len(found) == most:
             break
         if not row.rows or row.baseline != handle.baseline:
             continue
@@ -68,8 +81,8 @@ def _stored(
             continue
         body = store.profile(model, row.window, row.baseline, row.fingerprint)
         if body is not None:
-            found[row.window] = Profile.from_dict(body)
-    return dict(reversed(found.items()))
+            found.append(Recent(row.window, 1, Profile.from_dict(body)))
+    return [*known, *reversed(found)]
 
 
 def _covers(incident: Incident, window: Window) -> bool:
@@ -85,4 +98,29 @@ def series_for(
     phased = config.baseline is not None and config.baseline.phase is not None
     return references.of_same_phase(
         baseline.reference, baseline.windows, baseline.phases if phased else None, window
+    )
+
+
+def compared_with(
+    handle: Handle, baseline: Baseline, profile: Profile, store: Store
+) -> tuple[Baseline, str | None]:
+    """Return a baseline as this window sees it: its own reference, and limits of its phase.
+
+    The second item says why it is not the reference that the monitor file asks for, if it is not.
+    """
+    found = reference_for(handle, baseline, profile, store)
+    series = series_for(handle.config, baseline, handle.window)
+    seen = dataclasses.replace(baseline, profile=found.profile, reference=series)
+    return seen, found.reason
+
+
+def told(checks: Iterable[Check], reason: str | None) -> tuple[Check, ...]:
+    """Say beside every value why it is not compared with what the monitor file asks for."""
+    if reason is None:
+        return tuple(checks)
+    return tuple(
+        c
+        if c.value is None
+        else dataclasses.replace(c, reason="; ".join(filter(None, (c.reason, reason))))
+        for c in checks
     )
