@@ -77,7 +77,7 @@ class LabelCounts:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """What can never join, or is never seen, in words.
+        """Which label rows can never join, or are never seen, in words.
 
         Examples
         --------
@@ -85,11 +85,10 @@ class LabelCounts:
         ('2 of 9 label rows have no id and join nothing',)
         """
         found = (
-            (self.null_ids, self.label_rows, "label rows have no id and join nothing"),
-            (self.undated, self.label_rows, "label rows have no timestamp and are never seen"),
-            (self.null_prediction_ids, self.rows, "predictions have no id and never get a label"),
+            (self.null_ids, "have no id and join nothing"),
+            (self.undated, "have no timestamp and are never seen"),
         )
-        return tuple(f"{count} of {total} {what}" for count, total, what in found if count)
+        return tuple(f"{n} of {self.label_rows} label rows {what}" for n, what in found if n)
 
 
 def select(data: Any, columns: Sequence[str], where: str) -> pa.Table:

@@ -189,6 +189,40 @@ def test_other_wrong_arguments() -> None:
         ModelMonitor(model="../elsewhere")
 
 
+# --- Every task ---------------------------------------------------------------------------------
+
+
+def test_classes_are_compared_by_name_however_many_there_are() -> None:
+    monitor = logged(["a", "b", "c", "a"], ["a", "b", "b", "a"])
+    assert monitor.calculate_metric("accuracy") == 0.75
+    assert monitor.calculate_metric("recall@b") == 0.5
+    assert logged(["yes", "no"], ["yes", "yes"]).calculate_metric("accuracy") == 0.5
+
+
+def test_scores_of_classes_are_a_mapping() -> None:
+    monitor = ModelMonitor()
+    scores = {"a": [0.7, 0.1, 0.2], "b": [0.2, 0.8, 0.2], "c": [0.1, 0.1, 0.6]}
+    monitor.log_predictions(["a", "b", "c"], scores=scores)
+    monitor.log_true_labels(["a", "b", "c"])
+    assert monitor.calculate_metric("roc_auc_ovr") == 1.0
+    expected = -float(np.mean(np.log([0.7, 0.8, 0.6])))
+    assert monitor.calculate_metric("log_loss") == pytest.approx(expected)
+
+
+def test_numbers_and_lists_have_metrics_of_their_own() -> None:
+    numbers = logged([1.0, 2.0, 4.0], [1.0, 3.0, 2.0])
+    assert numbers.calculate_metric("mae") == 1.0
+    assert numbers.calculate_metric("bias") == pytest.approx(1 / 3)
+    lists = ModelMonitor(task="ranking")
+    lists.log_predictions([1, 2, 1, 2], features={"query": ["q", "q", "r", "r"]})
+    lists.log_true_labels([0, 1, 1, 0])
+    assert lists.calculate_metric("mrr") == 0.75
+    with pytest.raises(ConfigError, match="unknown task"):
+        ModelMonitor(task="rankings")
+    with pytest.raises(ConfigError, match="mae is for regression, the task is ranking"):
+        lists.calculate_metric("mae")
+
+
 # --- What may be asked --------------------------------------------------------------------------
 
 
@@ -205,7 +239,7 @@ def test_an_unknown_metric_names_the_nearest() -> None:
         (lambda: logged([0, 1], [0, 1]), "roc_auc", "needs a score"),
         (lambda: logged([1, 1], [1, 1], scores=[0.5, 0.6]), "roc_auc", "class"),
         (lambda: logged([0, 1], [0, 1]), "latency_p95", "needs a latency column"),
-        (lambda: logged(["yes", "no"], ["yes", "no"]), "accuracy", "two classes"),
+        (lambda: logged(["yes", "no"], ["yes", "no"]), "precision", "two classes"),
     ],
 )
 def test_an_undefined_metric_raises_with_its_reason(monitor: Any, name: str, reason: str) -> None:

@@ -9,6 +9,13 @@ import numpy as np
 import pandas as pd
 
 from monitoring_sdk.errors import ConfigError, explain
+from monitoring_sdk.labels import resolve
+from monitoring_sdk.metrics.columns import other_classes
+from monitoring_sdk.metrics.rows import TASKS, LabelledRows, read_rows
+from monitoring_sdk.metrics.table import find_metric
+
+ID, TIMESTAMP, PREDICTION, SCORE, LATENCY = "id", "timestamp", "prediction", "score", "latency_ms"
+LABEL, LABEL_TIMESTAMP, QUERY, ITEM = "label", "label_timestamp", "query", "item"
 
 
 def moments(column: pd.Series, name: str) -> pd.Series:
@@ -92,3 +99,85 @@ def lay_rows(
             raise ConfigError(f"features has {len(table)} rows, {name} has {len(rows)}")
         rows = pd.concat([rows, table.drop(columns=[c for c in table if c in rows])], axis=1)
     return rows
+
+
+def score_columns(scores: Any) -> dict[str, Any]:
+    """Return scores as columns: one, or one for each class of a mapping or a frame.
+
+    Examples
+    --------
+    >>> list(score_columns({"economy": [0.2], "first": [0.8]}))
+    ['score_economy', 'score_first']
+    """
+    if isinstance(scores, pd.DataFrame | Mapping):
+        return {f"{SCORE}_{name}": scores[name] for name in scores}
+    return {SCORE: scores}
+
+
+def guess_task(predictions: pd.DataFrame, labels: pd.DataFrame, metric: str | None = None) -> str:
+    """Say of which task logged rows are, when nobody has said it.
+
+    A metric that one task alone has decides. Else rows of queries are a ranking's, more than two
+    classes multiclass, and the rest binary.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"prediction": [0, 1]})
+    >>> guess_task(rows, pd.DataFrame()), guess_task(rows, pd.DataFrame(), "mae")
+    ('binary', 'regression')
+    """
+    tasks = TASKS if metric is None else tuple(t for t in TASKS if _has(metric, t))
+    if len(tasks) == 1:
+        return tasks[0]
+    if QUERY in predictions and "ranking" in tasks:
+        return "ranking"
+    classes: set[str] = set()
+    for frame, column in ((predictions, PREDICTION), (labels, LABEL)):
+        classes |= other_classes(frame[column], positive=1) if column in frame else set()
+    several = len(classes) > 1 or any(str(c).startswith(f"{SCORE}_") for c in predictions)
+    return "multiclass" if several and "multiclass" in tasks else tasks[0] if tasks else TASKS[0]
+
+
+def _has(metric: str, task: str) -> bool:
+    try:
+        find_metric(metric, task)
+    except ConfigError:
+        return False
+    return True
+
+
+def pair_labels(
+    predictions: pd.DataFrame, labels: pd.DataFrame, task: str
+) -> tuple[LabelledRows, float | None]:
+    """Pair logged predictions with the newest label of each id, as a task's metrics read them.
+
+    Returns
+    -------
+    tuple of LabelledRows and float
+        The rows, and the share of the predictions that they are; None without any label.
+    """
+    if predictions.empty or labels.empty:
+        return read_rows(task, [], prediction=[], **_parts(predictions.head(0), task)), None
+    found = resolve(
+        predictions[[ID]],
+        [labels],
+        id_columns=[ID],
+        label=LABEL,
+        label_timestamp=LABEL_TIMESTAMP,
+    )
+    rows = read_rows(
+        task, found.label, prediction=predictions[PREDICTION], **_parts(predictions, task)
+    )
+    return rows, found.coverage
+
+
+def _parts(predictions: pd.DataFrame, task: str) -> dict[str, Any]:
+    """Return the columns that a task's metrics read beside label and prediction."""
+    if task == "multiclass":
+        mark = f"{SCORE}_"
+        named = [str(c) for c in predictions if str(c).startswith(mark)]
+        by_class = {c.removeprefix(mark): predictions[c] for c in named}
+        return {"score": by_class or None}
+    if task == "ranking":
+        return {name: predictions.get(name) for name in (SCORE, QUERY, ITEM)}
+    return {"score": predictions.get(SCORE)} if task == "binary" else {}

@@ -34,7 +34,7 @@ from monitoring_sdk.stages.fitting import (
     smallest_window,
 )
 from monitoring_sdk.stages.handle import layout_of, open_predictions
-from monitoring_sdk.stages.performance import reference_performance
+from monitoring_sdk.stages.label_age import reference_performance
 from monitoring_sdk.stages.scan import scan_rows, served, slicing_of
 from monitoring_sdk.window import Window
 
@@ -158,7 +158,7 @@ def _reference(
     total = SlicedBuilder(form.grid, slicing).result()
     for profile in profiles.values():
         total = total.merge(profile)
-    performance = reference_performance(config, windows, now)
+    performance = reference_performance(config, windows, now, form.segmentations)
     measured = []
     for window in windows:
         every = (

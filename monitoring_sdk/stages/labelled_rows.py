@@ -11,7 +11,7 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.labels import resolve
 from monitoring_sdk.stages.handle import open_predictions
-from monitoring_sdk.stages.performance import label_batches
+from monitoring_sdk.stages.joining import label_batches
 from monitoring_sdk.window import Window
 
 

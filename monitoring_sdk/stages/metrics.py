@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.alarms.provisional import ReferenceSeries
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import ResultRow
-from monitoring_sdk.evaluate import judge
-from monitoring_sdk.measure import measure_metrics, measure_operations
+from monitoring_sdk.evaluate import MIN_ROWS, judge
+from monitoring_sdk.label_stream import LabelCounts
+from monitoring_sdk.measure import measure_metrics, metrics_for
+from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Check, overall_status
-from monitoring_sdk.stages.handle import Handle, baseline_for, baseline_of, open_predictions
-from monitoring_sdk.stages.performance import GROUP_ROWS, Judged, join_labels
-from monitoring_sdk.stages.quality import Quality
-from monitoring_sdk.stages.scan import scan, served
+from monitoring_sdk.stages.handle import Handle, baseline_for, baseline_of
+from monitoring_sdk.stages.label_age import age_text, reached_age, series_at
+from monitoring_sdk.stages.operations import (
+    LOOK_BACK,
+    null_ids_check,
+    operations_checks,
+    overdue_checks,
+)
+from monitoring_sdk.stages.performance import GROUP_ROWS, Judged, JudgedSlice, join_labels
+from monitoring_sdk.stages.quality import Quality, blocking
+from monitoring_sdk.stages.reference import series_for
+from monitoring_sdk.stages.scan import declared_segmentations
 from monitoring_sdk.window import Window
-
-MOST_OVERDUE = 400
-"""Windows that were never judged are looked for at most this far back."""
 
 
 @dataclass(frozen=True)
@@ -42,65 +50,6 @@ class Metrics:
     pending: tuple[Check, ...] = ()
 
 
-def expected_within(config: MonitorConfig) -> timedelta:
-    """How long after a window's end its rows may come; default: one more window."""
-    within = config.window.expect_within
-    return config.cadence.approximate if within is None else within
-
-
-def late_check(config: MonitorConfig, window: Window, rows: int, as_of: datetime) -> Check:
-    """Say whether a window's rows are overdue: a contract, not a statistic."""
-    due = window.end + expected_within(config)
-    late = rows == 0 and as_of >= due
-    reason = None
-    if rows == 0:
-        reason = (
-            f"no rows by {as_of:%Y-%m-%d %H:%M} UTC; they were expected by {due:%Y-%m-%d %H:%M}"
-        )
-    return Check(
-        "operations",
-        "data_late",
-        window,
-        "alert" if late else "no_data" if rows == 0 else "ok",
-        value=float(late),
-        threshold=0.5,
-        threshold_from="contract",
-        direction="above",
-        exceeded=late,
-        n=rows,
-        reason=reason,
-    )
-
-
-def overdue_checks(handle: Handle, store: Store) -> list[Check]:
-    """Look again at earlier windows without rows: are they overdue by now? Each is told once."""
-    config = handle.config
-    back = expected_within(config) + 3 * config.cadence.approximate
-    rows = store.results(config.model, handle.window.start - back, handle.window.start, "data")
-    told = {
-        c.window for r in rows for c in r.checks if c.name == "data_late" and c.status == "alert"
-    }
-    checks = []
-    for row in rows:
-        if row.status == "no_data" and row.window not in told:
-            count = open_predictions(config).count(row.window, config.columns.timestamp)
-            checks.append(late_check(config, row.window, count, handle.as_of))
-    return [check for check in checks if check.status == "alert"]
-
-
-def operations_checks(handle: Handle) -> list[Check]:
-    """Judge rows, latency, errors and staleness of the window."""
-    config, reference = handle.config, baseline_of(handle).reference
-    checks = [late_check(config, handle.window, handle.rows, handle.as_of)]
-    if handle.rows:
-        what, names = served(config, handle.window, scan(handle))
-        checks += [
-            judge(m, handle.window, reference=reference, thresholds=config.thresholds)
-            for m in measure_operations(what, names)
-        ]
-    return checks
-
-
 def candidates(handle: Handle, store: Store) -> list[Window]:
     """Return the windows whose labels may have changed, or come due, since they were last judged.
 
@@ -112,8 +61,8 @@ def candidates(handle: Handle, store: Store) -> list[Window]:
     oldest = handle.as_of - config.labels.deadline - 2 * config.cadence.approximate
     found = set(config.cadence.windows(max(start, min(oldest, window.start)), window.end))
     judged = {r.window for r in store.results(config.model, start, window.end, "performance")}
-    data = store.results(config.model, start, window.end, "data")[-MOST_OVERDUE:]
-    blocked = {r.window for r in data if any(c.status == "skipped" for c in r.checks)}
+    data = store.results(config.model, start, window.end, "data")[-LOOK_BACK:]
+    blocked = {r.window for r in data if blocking(r.checks)}
     found |= {r.window for r in data if r.window not in judged and r.rows}
     found.add(window)
     due = handle.as_of - config.labels.delay
@@ -123,33 +72,78 @@ def candidates(handle: Handle, store: Store) -> list[Window]:
 def result_of(config: MonitorConfig, judged: Judged, as_of: datetime) -> ResultRow:
     """Judge the performance of one window against the baseline that is valid for it."""
     baseline = baseline_for(config, judged.window)
+    reference, age = series_for(config, baseline, judged.window), as_of - judged.window.end
+    main = JudgedSlice(judged.rows, judged.coverage)
+    tests = max(1, sum(part.segment is not None for part in judged.slices))
     checks = [
-        judge(
-            m,
-            judged.window,
-            reference=baseline.reference,
-            thresholds=config.thresholds,
-            coverage=judged.coverage,
-        )
-        for m in measure_metrics(judged.rows, config.task, config.metric_names)
+        _with_note(check, judged)
+        for part in (main, *judged.slices)
+        for check in _checks_of(config, judged.window, part, reference, age, tests)
     ]
     status, reason = overall_status(checks)
     if judged.due.state == "given_up":
         reason = judged.due.reason
         checks = [dataclasses.replace(c, reason=c.reason or reason) for c in checks]
+    reached = reached_age(reference, age)
     return ResultRow(
         model=config.model,
         window=judged.window,
         part="performance",
         baseline=baseline.version,
         settings=config.settings_hash(),
-        fingerprint=judged.fingerprint,
+        # At another label age the same labels are held against other values.
+        fingerprint=judged.fingerprint + (f"-{age_text(reached)}" if reached else ""),
         as_of=as_of,
         status=status,
         reason=reason,
         rows=judged.rows.n,
         checks=tuple(checks),
     )
+
+
+def _checks_of(
+    config: MonitorConfig,
+    window: Window,
+    part: JudgedSlice,
+    reference: Mapping[str, ReferenceSeries],
+    age: timedelta,
+    tests: int,
+) -> Iterator[Check]:
+    """Judge the metrics of the main rows or of a slice, against values of the same label age."""
+    whole = part.segment is None and part.version is None
+    if not whole and part.rows.n < MIN_ROWS:
+        for name in metrics_for(config.task, config.metric_names, part.rows):
+            yield Check(
+                "performance",
+                name,
+                window,
+                "insufficient",
+                segment=part.segment,
+                version=part.version,
+                n=part.rows.n,
+                coverage=part.coverage,
+                reason=f"{part.rows.n} labelled rows, {MIN_ROWS} needed",
+            )
+        return
+    for m in measure_metrics(
+        part.rows, config.task, config.metric_names, part.segment, part.version
+    ):
+        series = series_at(reference, m, age, config.labels.deadline)
+        yield judge(
+            m,
+            window,
+            reference={} if series is None else {m.key: series},
+            thresholds=config.thresholds,
+            coverage=part.coverage,
+            tests=1 if part.segment is None else tests,
+        )
+
+
+def _with_note(check: Check, judged: Judged) -> Check:
+    if judged.note is None or check.segment or check.version:
+        return check
+    reason = judged.note if check.reason is None else f"{check.reason}; {judged.note}"
+    return dataclasses.replace(check, reason=reason)
 
 
 def pending_checks(
@@ -173,8 +167,12 @@ def judge_windows(
     config: MonitorConfig, windows: Sequence[Window], as_of: datetime, rows: int
 ) -> Iterator[Judged]:
     """Join the labels known as of a moment to the rows of some windows."""
+
+    def segmentations(window: Window) -> Sequence[Segmentation]:
+        return declared_segmentations(config, baseline_for(config, window))
+
     for group in _groups(windows, rows):
-        yield from join_labels(config, group, as_of)
+        yield from join_labels(config, group, as_of, segmentations)
 
 
 def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
@@ -189,7 +187,7 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
         Says which windows are not judged yet.
     """
     config = handle.config
-    operations = [] if quality.blocked else operations_checks(handle)
+    operations = [] if quality.blocked else operations_checks(handle, store)
     operations += overdue_checks(handle, store)
     if config.source.labels is None:
         return Metrics(tuple(operations))
@@ -200,11 +198,15 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
     due = handle.window.end + config.labels.delay
     reason = quality.blocked or f"labels are due at {due:%Y-%m-%d %H:%M} UTC"
     pending: tuple[Check, ...] = pending_checks(config, handle.window, reason)
+    counts: LabelCounts | None = None
     for judged in judge_windows(config, windows, handle.as_of, handle.rows):
-        own = judged.window == handle.window
+        own, counts = judged.window == handle.window, judged.counts
         if judged.due.judged and (judged.coverage is not None or own):
             results.append(result_of(config, judged, handle.as_of))
             pending = () if own else pending
         elif own:
             pending = pending_checks(config, handle.window, judged.due.reason, judged.coverage)
+    if handle.rows and not quality.blocked:
+        null_ids = null_ids_check(handle, counts)
+        operations += [null_ids] if null_ids is not None else []
     return Metrics(tuple(operations), tuple(results), pending)

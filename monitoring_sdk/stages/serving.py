@@ -20,7 +20,7 @@ from monitoring_sdk.window import Window
 def of_shadow(config: MonitorConfig, columns: Mapping[str, Any]) -> NDArray[np.bool_] | None:
     """Say which rows a shadow version wrote; None where no shadow is declared."""
     version, declared = config.columns.model_version, config.versions
-    if declared is None or not declared.shadow or version not in columns:
+    if declared is None or not declared.shadow or version is None or version not in columns:
         return None
     return level_codes(columns[version], declared.shadow, version) < len(declared.shadow)
 

@@ -23,7 +23,7 @@ from monitoring_sdk.stages.metrics import (
     pending_checks,
     result_of,
 )
-from monitoring_sdk.stages.quality import Quality, check_quality
+from monitoring_sdk.stages.quality import Quality, blocking, check_quality
 from monitoring_sdk.stages.scan import forget
 from monitoring_sdk.window import Window
 
@@ -146,8 +146,7 @@ def evaluate_window(
 
 def read_back(handle: Handle, done: ResultRow, store: Store, *, notify: bool = True) -> Report:
     """Return the report of a window that was judged already, with the labels known by now."""
-    blocked = next((c.reason for c in done.checks if c.status == "skipped"), None)
-    quality = Quality((), blocked)
+    quality = Quality((), blocking(done.checks))
     metrics = compute_metrics(handle, quality, store)
     return decide_window(
         handle.config,
@@ -211,7 +210,7 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
         if w.end + config.labels.delay <= as_of
         and w in data
         and data[w].rows
-        and not any(c.status == "skipped" for c in data[w].checks)
+        and not blocking(data[w].checks)
     ]
     rows = max((data[w].rows or 0 for w in due), default=0)
     found = [

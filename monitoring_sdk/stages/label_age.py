@@ -1,0 +1,216 @@
+"""Equal label age: a window is compared with reference windows as they were when so old.
+
+Labels that come late change metrics: charged-back payments are known weeks after the others. A
+window that is judged on the labels of two days is therefore held against reference windows as they
+looked after two days, and one that is judged at the end of its time against these as they looked
+then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitoring_sdk.alarms.provisional import MIN_WINDOWS, ReferenceSeries
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.evaluate import MIN_ROWS
+from monitoring_sdk.measure import Measurement, measure_metrics
+from monitoring_sdk.profile.segments import Segmentation
+from monitoring_sdk.report import check_key
+from monitoring_sdk.stages.joining import Joined, join_rows
+from monitoring_sdk.window import Window, parse_duration
+
+MARK = "~age="
+"""Between a metric's name and a label age, in the names of a baseline's series."""
+
+_PARTS = (0.0, 0.25, 0.5, 1.0)
+_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
+
+
+def label_ages(delay: timedelta, deadline: timedelta) -> tuple[timedelta, ...]:
+    """Return the label ages at which reference windows are measured, the youngest first.
+
+    Examples
+    --------
+    >>> [age_text(age) for age in label_ages(timedelta(days=2), timedelta(days=14))]
+    ['2d', '5d', '8d', '14d']
+    """
+    ages = (delay + part * (deadline - delay) for part in _PARTS)
+    return tuple(dict.fromkeys(timedelta(seconds=round(a.total_seconds())) for a in ages))
+
+
+def age_text(age: timedelta) -> str:
+    """Write a length of time as `parse_duration` reads it.
+
+    Examples
+    --------
+    >>> age_text(timedelta(days=2)), age_text(timedelta(hours=36))
+    ('2d', '36h')
+    """
+    for unit, one in _UNITS:
+        if not age % one:
+            return f"{age // one}{unit}"
+    return f"{int(age.total_seconds())}s"
+
+
+@dataclass(frozen=True, eq=False)
+class _Rung:
+    """The labels of reference rows at one age, and the windows that have reached it."""
+
+    suffix: str
+    label: pa.Array
+    windows: frozenset[Window]
+
+
+def reference_performance(
+    config: MonitorConfig,
+    windows: Sequence[Window],
+    now: datetime,
+    segmentations: Sequence[Segmentation] = (),
+) -> dict[Window, tuple[Measurement, ...]]:
+    """Measure the performance of reference windows, and of their segments.
+
+    Where labels have a timestamp, a metric is measured at several label ages: under its own name
+    at `labels.deadline`, and as `accuracy~age=2d` at younger ones. Ages between which no label
+    changes are one. A window is left out at an age that it has not reached by now.
+
+    Parameters
+    ----------
+    now : datetime
+        Labels known by now are used.
+
+    Returns
+    -------
+    dict
+        A window without a label is left out.
+    """
+    if config.source.labels is None or not windows:
+        return {}
+    joined = join_rows(config, windows, now)
+    measured: dict[Window, list[Measurement]] = {}
+    for rung in _rungs(joined, windows):
+        for window in windows:
+            if window in rung.windows:
+                measured.setdefault(window, []).extend(
+                    _measure(joined, window, rung, segmentations)
+                )
+    return {window: tuple(found) for window, found in measured.items() if found}
+
+
+def _measure(
+    joined: Joined, window: Window, rung: _Rung, segmentations: Sequence[Segmentation]
+) -> Iterator[Measurement]:
+    config, every = joined.config, joined.rows_in(window)
+    for part in (joined.main(every), *joined.slices(every, segmentations)):
+        if part.version is not None:
+            continue  # a shadow is held against the champion's series
+        rows = joined.labelled(part.rows, rung.label)
+        if rows.n < (1 if part.segment is None else MIN_ROWS):
+            continue
+        for m in measure_metrics(rows, config.task, config.metric_names, part.segment):
+            yield dataclasses.replace(m, name=m.name + rung.suffix)
+
+
+def _rungs(joined: Joined, windows: Sequence[Window]) -> list[_Rung]:
+    """Return the ages at which the labels of the reference rows differ."""
+    labels = joined.config.labels
+    if joined.config.columns.label_timestamp is None:
+        return [_Rung("", joined.label, frozenset(windows))]
+    ends = _ends(joined, windows)
+    found: list[tuple[timedelta, _Rung]] = []
+    for age in label_ages(labels.delay, labels.deadline):
+        reached = frozenset(w for w in windows if w.end + age <= _known_until(joined))
+        label = joined.label_at(ends, age)
+        if found:
+            mature = pa.array(_rows_of(joined, reached))
+            if label.take(mature).equals(found[-1][1].label.take(mature)):
+                continue
+        found.append((age, _Rung(f"{MARK}{age_text(age)}", label, reached)))
+    *younger, (age, last) = found
+    final = dataclasses.replace(last, suffix="")
+    if not younger:
+        return [final]
+    # The last labels to differ may have come long before the deadline: they hold from then on.
+    early = [last] if age < labels.deadline else []
+    return [final, *(rung for _, rung in younger), *early]
+
+
+def _known_until(joined: Joined) -> datetime:
+    """Return the moment until which labels are known: a stale table ends before `as_of`."""
+    if joined.config.labels.missing_is is None:
+        return joined.as_of
+    newest = joined.found.newest
+    if newest is None:
+        return datetime.min.replace(tzinfo=UTC)
+    return min(joined.as_of, newest + joined.config.cadence.approximate)
+
+
+def _rows_of(joined: Joined, windows: frozenset[Window]) -> NDArray[np.int64]:
+    rows = [joined.rows_in(w) for w in windows]
+    return np.concatenate(rows) if rows else np.zeros(0, np.int64)
+
+
+def _ends(joined: Joined, windows: Sequence[Window]) -> NDArray[np.int64]:
+    """Return the end of each row's window in microseconds since 1970; 0 outside of them."""
+    ends = np.zeros(joined.table.num_rows, np.int64)
+    for window in windows:
+        end = np.datetime64(window.end.replace(tzinfo=None), "us").astype(np.int64)
+        ends[joined.rows_in(window)] = end
+    return ends
+
+
+def series_at(
+    reference: Mapping[str, ReferenceSeries],
+    measured: Measurement,
+    age: timedelta,
+    deadline: timedelta,
+) -> ReferenceSeries | None:
+    """Return the reference series to hold a performance metric against.
+
+    A shadow version is held against the champion's.
+
+    Parameters
+    ----------
+    reference : mapping
+        The baseline's series, by check key.
+    measured : Measurement
+    age : timedelta
+        How old the window was when its labels were read.
+    deadline : timedelta
+        The age of the series under the metric's own name.
+
+    Returns
+    -------
+    ReferenceSeries or None
+        That of the greatest age not above the window's, where enough windows have reached it.
+    """
+    plain = check_key(measured.family, measured.name, segment=measured.segment)
+    keys = {deadline: plain}
+    for young in _ages(reference):
+        name = f"{measured.name}{MARK}{age_text(young)}"
+        keys[young] = check_key(measured.family, name, segment=measured.segment)
+    if len(keys) == 1:
+        return reference.get(plain)
+    known = [reference[keys[a]] for a in sorted(keys) if a <= age and keys[a] in reference]
+    enough = [s for s in known if sum(v is not None for v in s.values) >= MIN_WINDOWS]
+    best = enough or known
+    return best[-1] if best else None
+
+
+def reached_age(reference: Mapping[str, ReferenceSeries], age: timedelta) -> timedelta | None:
+    """Return the greatest label age of the reference's series that a window has reached.
+
+    None where the reference knows one age alone, or the window is younger than all.
+    """
+    return max((a for a in _ages(reference) if a <= age), default=None)
+
+
+def _ages(reference: Mapping[str, ReferenceSeries]) -> set[timedelta]:
+    marked = (key.partition("[")[0].partition(MARK)[2] for key in reference)
+    return {parse_duration(text) for text in marked if text}

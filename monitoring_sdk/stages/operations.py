@@ -1,0 +1,229 @@
+"""Operations: rows that are late or missing, and how the service did."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.alarms.provisional import ReferenceSeries
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.evaluate import judge, rules_for
+from monitoring_sdk.label_keys import IdKeys
+from monitoring_sdk.label_stream import LabelCounts
+from monitoring_sdk.measure import Measurement, measure_operations
+from monitoring_sdk.metrics.operations import Served
+from monitoring_sdk.profile.segments import level_codes
+from monitoring_sdk.report import Check
+from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions
+from monitoring_sdk.stages.reference import series_for
+from monitoring_sdk.stages.scan import Pass, scan, served
+from monitoring_sdk.value import Value
+from monitoring_sdk.window import Window
+
+LOOK_BACK = 400
+"""Windows that were never evaluated, or never judged, are looked for at most this far back."""
+
+
+def expected_within(config: MonitorConfig) -> timedelta:
+    """How long after a window's end its rows may come; default: one more window."""
+    within = config.window.expect_within
+    return config.cadence.approximate if within is None else within
+
+
+def late_check(config: MonitorConfig, window: Window, rows: int, as_of: datetime) -> Check:
+    """Say whether a window's rows are overdue: a contract, not a statistic."""
+    due = window.end + expected_within(config)
+    late = rows == 0 and as_of >= due
+    reason = None
+    if rows == 0:
+        reason = (
+            f"no rows by {as_of:%Y-%m-%d %H:%M} UTC; they were expected by {due:%Y-%m-%d %H:%M}"
+        )
+    return Check(
+        "operations",
+        "data_late",
+        window,
+        "alert" if late else "no_data" if rows == 0 else "ok",
+        value=float(late),
+        threshold=0.5,
+        threshold_from="contract",
+        direction="above",
+        exceeded=late,
+        n=rows,
+        reason=reason,
+    )
+
+
+def overdue_checks(handle: Handle, store: Store) -> list[Check]:
+    """Look again at earlier windows without rows: are they overdue by now? Each is told once."""
+    config = handle.config
+    back = expected_within(config) + 3 * config.cadence.approximate
+    rows = store.results(config.model, handle.window.start - back, handle.window.start, "data")
+    told = {
+        c.window for r in rows for c in r.checks if c.name == "data_late" and c.status == "alert"
+    }
+    checks = []
+    for row in rows:
+        if row.status == "no_data" and row.window not in told:
+            count = open_predictions(config).count(row.window, config.columns.timestamp)
+            checks.append(late_check(config, row.window, count, handle.as_of))
+    return [check for check in checks if check.status == "alert"]
+
+
+def missing_before(handle: Handle, store: Store) -> tuple[list[Window], int]:
+    """Return the windows right before this one that had no rows or were never evaluated.
+
+    Returns
+    -------
+    tuple of list of Window and int
+        The windows in a row, and how many of them were evaluated and had no rows. What lies
+        before the first window that was ever evaluated is not missing.
+    """
+    config, window = handle.config, handle.window
+    oldest = window.start - LOOK_BACK * config.cadence.approximate
+    rows = store.results(config.model, oldest, window.start, "data")
+    served = [r.window.end for r in rows if r.rows]
+    if not rows:
+        return [], 0
+    start = max(served) if served else min(r.window.start for r in rows)
+    missing = list(config.cadence.windows(start, window.start))
+    empty = {r.window for r in rows if not r.rows}
+    return missing, sum(w in empty for w in missing)
+
+
+def longest_gap(series: ReferenceSeries | None) -> int:
+    """Return how many reference windows in a row had no rows: weekends are no outage.
+
+    Examples
+    --------
+    >>> longest_gap(ReferenceSeries((9.0, 0.0, 0.0, 9.0, 0.0), (9, 0, 0, 9, 0)))
+    2
+    """
+    longest = run = 0
+    for n in series.n if series is not None else ():
+        run = 0 if n else run + 1
+        longest = max(longest, run)
+    return longest
+
+
+def missing_check(handle: Handle, store: Store) -> Check:
+    """Count the windows missing right before this one: an outage shows when it is over.
+
+    One may come late; two in a row, and more than the reference has, are an alert. They are told
+    by the first window with rows after them.
+    """
+    config = handle.config
+    missing, empty = missing_before(handle, store)
+    m = Measurement("operations", "missing_windows", Value(float(len(missing))), "above")
+    reference = baseline_of(handle).reference
+    if rules_for(config.thresholds, m.name, None):
+        return judge(m, handle.window, reference=reference, thresholds=config.thresholds)
+    usual = max(1, longest_gap(reference.get("operations/rows")))
+    outage = len(missing) > usual
+    reason = None
+    if missing:
+        count = f"{len(missing)} window{'s' if len(missing) > 1 else ''}"
+        reason = (
+            f"{count} missing before this one, since {missing[0].start:%Y-%m-%d %H:%M} UTC: "
+            f"{empty} without rows, {len(missing) - empty} never evaluated"
+        )
+    return Check(
+        "operations",
+        m.name,
+        handle.window,
+        "alert" if outage else "ok",
+        value=float(len(missing)),
+        threshold=float(usual),
+        threshold_from="contract",
+        direction="above",
+        exceeded=outage,
+        reason=reason,
+    )
+
+
+def null_ids_check(handle: Handle, counts: LabelCounts | None = None) -> Check | None:
+    """Say how many predictions, or label rows, have no id: they can never join.
+
+    Parameters
+    ----------
+    counts : LabelCounts, optional
+        What was found of the label table at this step.
+    """
+    config, found = handle.config, scan(handle).ids
+    names = [c for c in config.columns.id if c in found]
+    if config.source.labels is None or not names:
+        return None
+    codes = IdKeys(pa.table({c: found[c] for c in names}), names).codes
+    null, total = int(np.count_nonzero(codes < 0)), len(codes)
+    shares, said = [null / total if total else 0.0], []
+    if null:
+        said.append(f"{null} of {total} predictions have no id and never get a label")
+    if counts is not None and counts.label_rows:
+        shares.append((counts.null_ids + counts.undated) / counts.label_rows)
+        said += counts.lost
+    return Check(
+        "quality",
+        "null_ids",
+        handle.window,
+        "alert" if said else "ok",
+        value=max(shares),
+        threshold=0.0,
+        threshold_from="contract",
+        direction="above",
+        exceeded=bool(said),
+        severity="warning",
+        n=total,
+        reason="; ".join(said) or None,
+    )
+
+
+def operations_checks(handle: Handle, store: Store) -> list[Check]:
+    """Judge rows, latency, errors and staleness of the window."""
+    config = handle.config
+    reference = series_for(config, baseline_of(handle), handle.window)
+    checks = [late_check(config, handle.window, handle.rows, handle.as_of)]
+    if not handle.rows:
+        return checks
+    found = scan(handle)
+    checks.append(missing_check(handle, store))
+    checks += [
+        judge(m, handle.window, reference=reference, thresholds=config.thresholds)
+        for m in measure_operations(*served(config, handle.window, found))
+    ]
+    return checks + shadow_checks(handle, found)
+
+
+def shadow_checks(handle: Handle, found: Pass) -> list[Check]:
+    """Show the rows and the errors of each shadow version; no limit, for its share may grow."""
+    declared, columns = handle.config.versions, handle.config.columns
+    version = columns.model_version
+    if declared is None or version is None or version not in found.whole:
+        return []
+    codes = level_codes(found.whole[version], declared.shadow, version)
+    checks = []
+    for place, name in enumerate(declared.shadow):
+        own = codes == place
+        error = found.whole.get(columns.error or "")
+        what = Served(
+            int(np.count_nonzero(own)),
+            handle.window.end,
+            error=None if error is None else error.filter(pa.array(own)),
+        )
+        names = ["rows", *(["error_rate"] if error is not None and own.any() else [])]
+        for m in measure_operations(what, names):
+            checks.append(
+                Check(
+                    m.family,
+                    m.name,
+                    handle.window,
+                    "ok",
+                    version=name,
+                    value=m.value.value,
+                    n=m.value.n,
+                    reason=m.value.reason,
+                )
+            )
+    return checks
