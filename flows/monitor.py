@@ -90,7 +90,7 @@ def _look(
     quality = check_quality(whole(handle))
     profile = build_profile(whole(handle), whole(quality))
     metrics = compute_metrics(whole(handle), whole(quality), store)
-    drift = detect_drift(whole(handle), whole(quality), whole(profile))
+    drift = detect_drift(whole(handle), whole(quality), whole(profile), store)
     return decide(
         whole(handle),
         whole(quality),

@@ -39,7 +39,7 @@ def compute_metrics(handle: stages.Handle, quality: stages.Quality, store: Store
 
 @hop
 def detect_drift(
-    handle: stages.Handle, quality: stages.Quality, profile: Profile | None
+    handle: stages.Handle, quality: stages.Quality, profile: Profile | None, store: Store
 ) -> tuple[Check, ...]:
-    """Compare the window's profile with the baseline's."""
-    return stages.detect_drift(handle, quality, profile)
+    """Compare the window's profile with its reference."""
+    return stages.detect_drift(handle, quality, profile, store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -23,9 +23,11 @@ from monitoring_sdk.measure import (
     measure_segments,
 )
 from monitoring_sdk.profile.grid import Grid
+from monitoring_sdk.profile.phases import Phases, fit_phases
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.profile.sliced import SlicedBuilder
+from monitoring_sdk.references import fit_recent, of_reference_windows
 from monitoring_sdk.stages.fitting import (
     Progress,
     fit_grid,
@@ -80,7 +82,7 @@ def build_baseline(
     grid = fit_grid(config, source, span, layout, smallest, progress)
     segmentations = fit_segmentations(config, source, span, len(windows))
     form = Form(grid, layout, segmentations)
-    profile, measured = _reference(config, span, windows, form, now, progress)
+    profile, profiles, measured = _reference(config, span, windows, form, now, progress)
     root = baselines_root() if root is None else root
     known = baselines.versions(root, config.model)
     if valid_from is None and known:
@@ -103,8 +105,17 @@ def build_baseline(
         settings=config.settings_hash(),
         notes=_notes(windows, segmentations),
         segmentations=segmentations,
+        phases=_phases(config, windows, profiles),
+        recent=fit_recent(windows, profiles, config.baseline, span.end, config.window.timezone),
     )
     return baselines.save(baseline, root)
+
+
+def _phases(
+    config: MonitorConfig, windows: Sequence[Window], profiles: Mapping[Window, Profile]
+) -> Phases | None:
+    kind = None if config.baseline is None else config.baseline.phase
+    return None if kind is None else fit_phases(windows, profiles, kind, config.window.timezone)
 
 
 def _notes(windows: Sequence[Window], segmentations: Sequence[Segmentation]) -> tuple[str, ...]:
@@ -143,16 +154,18 @@ def _reference(
     form: Form,
     now: datetime,
     progress: Progress,
-) -> tuple[Profile, list[list[Measurement]]]:
+) -> tuple[Profile, dict[Window, Profile], list[list[Measurement]]]:
     """Profile the windows and what lies between and around them; measure each complete one."""
     columns, slicing = config.columns, slicing_of(config, form.segmentations)
     whole = [c for c in (columns.latency_ms, columns.error, slicing.version) if c is not None]
+    # Which rows a shadow wrote beside another version's is told by their ids.
+    ids = [*columns.id, slicing.version] if slicing.version is not None and columns.id else []
     profiles: dict[Window, Profile] = {}
     operations: dict[Window, tuple[Measurement, ...]] = {}
     pieces = _pieces(span, windows)
     for i, piece in enumerate(pieces):
         progress("windows", i, len(pieces))
-        found = scan_rows(config, piece, form.grid, slicing, whole=whole)
+        found = scan_rows(config, piece, form.grid, slicing, whole=whole, ids=ids)
         profiles[piece] = found.profile
         operations[piece] = measure_operations(*served(config, piece, found))
     total = SlicedBuilder(form.grid, slicing).result()
@@ -160,25 +173,29 @@ def _reference(
         total = total.merge(profile)
     performance = reference_performance(config, windows, now, form.segmentations)
     measured = []
-    for window in windows:
+    zone = config.window.timezone
+    compared = of_reference_windows(total, windows, profiles, config.baseline, zone)
+    for window, reference in zip(windows, compared, strict=True):
         every = (
-            *_distances(config, profiles[window], total, form),
+            *_distances(config, profiles[window], reference, form),
             *operations[window],
             *performance.get(window, ()),
         )
         measured.append([_as_monitored(config, m) for m in every])
     progress("windows", len(pieces), len(pieces))
-    return total, measured
+    return total, profiles, measured
 
 
 def _distances(
-    config: MonitorConfig, profile: Profile, total: Profile, form: Form
+    config: MonitorConfig, profile: Profile, reference: Profile | None, form: Form
 ) -> list[Measurement]:
-    """Measure a reference window beside the whole reference, and each segment beside its own."""
+    """Measure a window beside what it is compared with, and each segment beside its own."""
+    if reference is None:
+        return []
     asked = config.drift, config.thresholds
-    found = [*measure_columns(profile, total, form.grid, form.layout, *asked)]
+    found = [*measure_columns(profile, reference, form.grid, form.layout, *asked)]
     for segmentation in form.segmentations:
-        found += measure_segments(profile, total, form.grid, form.layout, segmentation, *asked)
+        found += measure_segments(profile, reference, form.grid, form.layout, segmentation, *asked)
     return found
 
 

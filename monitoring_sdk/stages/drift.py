@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.evaluate import judge
 from monitoring_sdk.measure import (
@@ -17,6 +18,7 @@ from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Check, Status, slice_key
 from monitoring_sdk.stages.handle import Handle, baseline_of
 from monitoring_sdk.stages.quality import Quality
+from monitoring_sdk.stages.reference import compared_with, told
 from monitoring_sdk.stages.scan import declared_segmentations, scan
 
 
@@ -34,8 +36,10 @@ def _unmeasured(handle: Handle, column: str, kind: str, status: Status, reason: 
     return [Check(family_of(n, column), n, window, status, column, reason=reason) for n in names]
 
 
-def detect_drift(handle: Handle, quality: Quality, profile: Profile | None) -> tuple[Check, ...]:
-    """Judge the distance of every column to the baseline's, of the whole and of each slice."""
+def detect_drift(
+    handle: Handle, quality: Quality, profile: Profile | None, store: Store
+) -> tuple[Check, ...]:
+    """Judge the distance of every column to its reference, of the whole and of each slice."""
     if handle.rows == 0:
         return ()
     baseline, kinds = baseline_of(handle), handle.layout.kinds
@@ -45,6 +49,7 @@ def detect_drift(handle: Handle, quality: Quality, profile: Profile | None) -> t
         for column, kind in kinds.items():
             checks += _unmeasured(handle, column, kind, "skipped", reason)
         return tuple(checks)
+    baseline, fallback = compared_with(handle, baseline, profile, store)
     measured_columns = []
     for column, kind in kinds.items():
         if column not in baseline.grid.columns:
@@ -67,7 +72,7 @@ def detect_drift(handle: Handle, quality: Quality, profile: Profile | None) -> t
         columns=measured_columns,
     )
     checks += _judged(handle, baseline, (*found, *_of_shadows(handle, baseline, profile)))
-    return (*checks, *_segments(handle, baseline, profile))
+    return told((*checks, *_segments(handle, baseline, profile)), fallback)
 
 
 def _without_champion(handle: Handle, profile: Profile, column: str) -> bool:

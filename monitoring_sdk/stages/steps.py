@@ -140,7 +140,7 @@ def evaluate_window(
     quality = check_quality(handle)
     profile = build_profile(handle, quality)
     metrics = compute_metrics(handle, quality, store)
-    drift = detect_drift(handle, quality, profile)
+    drift = detect_drift(handle, quality, profile, store)
     return decide(handle, quality, profile, metrics, drift, store, notify=notify)
 
 
