@@ -15,7 +15,7 @@ Direction = Literal["above", "below", "both"]
 MIN_WINDOWS = 5
 """Fewer reference windows than this say too little about what is usual."""
 
-_MARGIN, _FAR_MARGIN = 0.5, 1.5
+_MARGIN, _FAR_MARGIN, _MANY_FAR_MARGIN = 0.5, 1.5, 4.5
 _TAIL, _FAR_TAIL = 5e-4, 1e-5
 
 
@@ -64,13 +64,16 @@ def _one_side(usual: NDArray[np.float64], floor: float, tests: int = 1) -> tuple
     """Return the near and the far upper limit over usual values."""
     middle, top, count = float(np.median(usual)), float(usual.max()), len(usual)
     spread = top - middle
+    # Few rows have long tails, and with many segments somewhere a window is far out: it takes more
+    # before one window is enough.
+    most = _FAR_MARGIN if tests == 1 else _MANY_FAR_MARGIN
     deviation = float(usual.std(ddof=1)) * np.sqrt(1 + 1 / count)
     near, far = (
         max(
             top + margin * spread,
             float(usual.mean() - special.stdtrit(count - 1, tail / tests) * deviation),
         )
-        for margin, tail in ((_MARGIN, _TAIL), (_FAR_MARGIN, _FAR_TAIL))
+        for margin, tail in ((_MARGIN, _TAIL), (most, _FAR_TAIL))
     )
     return max(near, middle + floor), max(far, middle + 2 * floor)
 
