@@ -228,7 +228,7 @@ def _column(
 
 
 def duplicates(ids: Sequence[pa.Array | pa.ChunkedArray]) -> int:
-    """Count the rows whose id, of one or several columns, came before.
+    """Count the rows whose id, of one or several columns, came before; a null is no id.
 
     Examples
     --------
@@ -238,7 +238,7 @@ def duplicates(ids: Sequence[pa.Array | pa.ChunkedArray]) -> int:
     if not ids:
         return 0
     names = [str(i) for i in range(len(ids))]
-    table = pa.table(dict(zip(names, ids, strict=True)))
+    table = pa.table(dict(zip(names, ids, strict=True))).drop_null()
     return int(table.num_rows - table.group_by(names).aggregate([]).num_rows)
 
 
