@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import (
     Field,
@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from monitoring_sdk import config_problems
-from monitoring_sdk.config_problems import shown
+from monitoring_sdk.config_names import Task, is_metric, names_problems
 from monitoring_sdk.config_sections import (
     Alerts,
     BaselineSettings,
@@ -39,13 +39,12 @@ from monitoring_sdk.config_sections import (
     as_names,
 )
 from monitoring_sdk.drift.methods import METHODS
-from monitoring_sdk.errors import ConfigError, explain
-from monitoring_sdk.metrics.operations import OPERATIONS
-from monitoring_sdk.metrics.table import DEFAULTS, METRICS
+from monitoring_sdk.errors import ConfigError
+from monitoring_sdk.estimation.table import DEFAULTS as USUAL_ESTIMATORS
+from monitoring_sdk.metrics.table import DEFAULTS, find_metric
 from monitoring_sdk.window import Cadence, parse_time
 from monitoring_sdk.yaml_file import interpolate, read_mapping
 
-Task = Literal["binary", "multiclass", "regression", "ranking"]
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -161,10 +160,19 @@ class MonitorConfig(Section):
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The metrics to compute: those asked for, or by default, and those that have a limit."""
-        has = {"prediction", "score"} if self.columns.score else {"prediction"}
-        usual = (n for n in DEFAULTS[self.task] if METRICS[n].needs <= has)
-        limited = (n for n in self.thresholds if n in METRICS)
+        has = {"prediction"} | {n for n in ("score", "query", "item") if getattr(self.columns, n)}
+        usual = (n for n in DEFAULTS[self.task] if find_metric(n, self.task).needs <= has)
+        limited = (n for n in self.thresholds if is_metric(n, self.task))
         return tuple(dict.fromkeys((*(usual if self.metrics is None else self.metrics), *limited)))
+
+    @property
+    def estimators(self) -> tuple[str, ...]:
+        """The ways to estimate performance without labels: the one that is judged comes first."""
+        if self.estimation.methods is not None:
+            return self.estimation.methods
+        usual = USUAL_ESTIMATORS.get(self.task)
+        can = self.task == "regression" or self.columns.score is not None
+        return (usual,) if usual is not None and can else ()
 
     @property
     def cadence(self) -> Cadence:
@@ -188,31 +196,6 @@ class MonitorConfig(Section):
             compared = {"phase", "reference", "length"}
             data |= self.baseline.model_dump(mode="json", include=compared, exclude_defaults=True)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _names_problems(filled: dict[str, Any], data: dict[str, Any]) -> list[str]:
-    """Check the names of metrics, methods and thresholds; each fault is a line.
-
-    A name is shown as `data`, the file, has it: a variable's content is nobody's business.
-    """
-    problems = []
-    metrics = tuple(METRICS)
-    tables: Sequence[tuple[str, Sequence[str]]] = (
-        ("metrics", metrics),
-        ("drift", tuple(METHODS)),
-        ("thresholds", (*metrics, *METHODS, *OPERATIONS)),
-    )
-    for section, allowed in tables:
-        given, written = (
-            list(v) if isinstance(v, list | dict) else [v]
-            for v in (filled.get(section), data.get(section))
-        )
-        for name, came in zip(given, written, strict=True):
-            if not isinstance(name, str) or name.partition("@")[0] in allowed:
-                continue
-            where = f"{section}.{name}" if section == "thresholds" else section
-            problems.append(explain("unknown name", where=where, got=shown(came), allowed=allowed))
-    return problems
 
 
 def _between_sections(filled: dict[str, Any]) -> list[str]:
@@ -256,7 +239,7 @@ def parse_config(data: dict[str, Any], where: str = "monitor") -> MonitorConfig:
         filled = interpolate(data, "", problems)
     except RecursionError:
         raise ConfigError(f"{where}: an alias holds itself") from None
-    problems += _names_problems(filled, data)
+    problems += names_problems(filled, data)
     config = None
     try:
         config = MonitorConfig.model_validate(filled)

@@ -17,7 +17,7 @@ from monitoring_sdk.config import MonitorConfig, load_config, parse_config
 from monitoring_sdk.config_problems import LATER_KEYS
 from monitoring_sdk.drift.methods import METHODS
 from monitoring_sdk.errors import ConfigError
-from monitoring_sdk.metrics.table import METRICS
+from monitoring_sdk.metrics.table import metric_names
 
 WHOLE = """\
 model: flights
@@ -505,6 +505,43 @@ def test_parts_that_need_each_other(sections: dict[str, Any], fault: str) -> Non
     assert fault in faults(**sections)
 
 
+@pytest.mark.parametrize(
+    ("sections", "fault"),
+    [
+        ({"metrics": ["recall@10"]}, "metrics: recall@10 is for ranking, the task is binary"),
+        ({"metrics": ["precision@r%"]}, "precision@r% takes a share of the rows between"),
+        ({"metrics": ["precision@2"]}, "metrics: precision@2 is for ranking"),
+        ({"thresholds": {"mae": {"max": 1}}}, "thresholds.mae: mae is for regression, the task"),
+        ({"estimation": {"methods": ["dle"]}}, "estimation.methods: unknown name: got 'dle'"),
+        (
+            {"metrics": ["business_value"]},
+            "business_value: the metric needs what tp, fp, fn and tn are worth",
+        ),
+        ({"drift": ["domain_auc"]}, "did you mean domain_classifier_auc?"),
+    ],
+)
+def test_names_are_those_of_the_task(sections: dict[str, Any], fault: str) -> None:
+    assert any(fault in line for line in faults(**sections)), faults(**sections)
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "metrics", "estimators"),
+    [
+        ("binary", {}, {"accuracy"}, ()),
+        ("binary", {"score": "p"}, {"roc_auc"}, ("weighted_cbpe",)),
+        ("multiclass", {"score": {"a": "p_a"}}, {"roc_auc_ovr"}, ("weighted_cbpe",)),
+        ("regression", {}, {"mae", "rmse"}, ("dle",)),
+        ("ranking", {"query": "q"}, {"ndcg@10", "mrr"}, ()),
+    ],
+)
+def test_each_task_has_its_metrics_and_estimators(
+    task: str, columns: dict[str, Any], metrics: set[str], estimators: tuple[str, ...]
+) -> None:
+    config = small(task=task, columns={**SMALL["columns"], **columns})
+    assert metrics <= set(config.metric_names)
+    assert config.estimators == estimators
+
+
 def test_segments_are_columns_or_crossings_and_versions_are_text() -> None:
     columns = {**SMALL["columns"], "segments": ["a", ["a", "b"]], "model_version": "v"}
     config = small(columns=columns, versions={"champion": 7, "shadow": 8})
@@ -566,6 +603,9 @@ def test_what_has_a_limit_is_computed() -> None:
 
 # --- Whatever comes -------------------------------------------------------------------------------
 
+METRIC_EXAMPLES = [
+    name.replace("r%", "1%") for name in metric_names("binary") if name != "business_value"
+]
 names = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{0,8}", fullmatch=True)
 durations = st.builds("{}{}".format, st.integers(0, 99), st.sampled_from(["min", "h", "d", "w"]))
 limit = st.floats(-1e6, 1e6)
@@ -596,8 +636,18 @@ configs = st.fixed_dictionaries(
                 "lag": durations,
             },
         ),
-        "labels": st.fixed_dictionaries({"delay": durations}),
-        "metrics": st.lists(st.sampled_from(sorted(METRICS)), unique=True),
+        "labels": st.fixed_dictionaries(
+            {"delay": durations},
+            optional={
+                "missing_is": st.integers(0, 1),
+                "eligible": st.fixed_dictionaries({"column": names, "in": names}),
+            },
+        ),
+        "metrics": st.lists(st.sampled_from(METRIC_EXAMPLES), unique=True),
+        "estimation": st.fixed_dictionaries(
+            {"methods": st.sampled_from(["cbpe", ["atc", "cbpe"]])}
+        ),
+        "business_value": st.just({"tp": 1, "fp": -1, "fn": -9, "tn": 0}),
         "drift": st.lists(st.sampled_from(sorted(METHODS)), unique=True),
         "thresholds": st.dictionaries(
             st.sampled_from(sorted(METHODS)), st.one_of(rules, st.lists(rules, max_size=3))
@@ -612,7 +662,7 @@ configs = st.fixed_dictionaries(
 def test_a_valid_mapping_is_read_and_reads_back(data: dict[str, Any]) -> None:
     config = parse_config(data)
     assert config.model == data["model"]
-    again = MonitorConfig.model_validate(config.model_dump())
+    again = MonitorConfig.model_validate(config.model_dump(by_alias=True))
     assert again == config
     assert again.settings_hash() == config.settings_hash()
 
