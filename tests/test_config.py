@@ -509,7 +509,7 @@ def test_parts_that_need_each_other(sections: dict[str, Any], fault: str) -> Non
     ("sections", "fault"),
     [
         ({"metrics": ["recall@10"]}, "metrics: recall@10 is for ranking, the task is binary"),
-        ({"metrics": ["precision@r%"]}, "precision@r% takes a share of the rows between"),
+        ({"metrics": ["precision@0%"]}, "precision@r% takes a share of the rows between"),
         ({"metrics": ["precision@2"]}, "metrics: precision@2 is for ranking"),
         ({"thresholds": {"mae": {"max": 1}}}, "thresholds.mae: mae is for regression, the task"),
         ({"estimation": {"methods": ["dle"]}}, "estimation.methods: unknown name: got 'dle'"),
