@@ -20,6 +20,14 @@ MIN_ROWS = 30
 """Below this many rows nothing is held against a limit that was learned from the baseline."""
 
 
+_ONCE = "beyond its limit in one window; alerts if the next one is too"
+_TWICE = "beyond its limit in two windows running"
+
+
+FEWEST_OF_SEGMENT = 10
+"""A segment that never had fewer rows than this is gone when it has none (Poisson: 5e-5)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a value came to beside its limit."""
@@ -104,6 +112,8 @@ def _by_reference(m: Measurement, series: ReferenceSeries | None, tests: int) ->
         return Verdict("undefined", reason=m.value.reason)
     if m.family != "operations" and n < MIN_ROWS:
         return Verdict("insufficient", reason=f"{n} rows, {MIN_ROWS} needed")
+    if series is not None and (gone := _vanished(m, series)) is not None:
+        return gone
     found = (
         limits(
             series,
@@ -126,8 +136,17 @@ def _by_reference(m: Measurement, series: ReferenceSeries | None, tests: int) ->
     if limit.far_passed(value):
         reason = f"far beyond: past {limit.far:.6g} one window is enough"
         return Verdict("alert", limit.near, "provisional", limit.direction, True, reason=reason)
-    once = "beyond its limit in one window; alerts if the next one is too" if exceeded else None
+    once = _ONCE if exceeded else None
     return Verdict("ok", limit.near, "provisional", limit.direction, exceeded, reason=once)
+
+
+def _vanished(m: Measurement, series: ReferenceSeries) -> Verdict | None:
+    """Say that a segment is gone which every reference window had: chance does not do that."""
+    least = min((v for v in series.values if v is not None), default=0.0)
+    if m.value.value != 0 or m.name != "rows" or m.segment is None or least < FEWEST_OF_SEGMENT:
+        return None
+    reason = f"no rows; every reference window had {least:.0f} at least"
+    return Verdict("alert", 1.0, "contract", "below", True, reason=reason)
 
 
 def judge(
@@ -188,7 +207,8 @@ def judge(
         severity=verdict.severity,
         n=m.value.n,
         coverage=coverage,
-        reason=verdict.reason or m.value.reason,
+        # What a value leaves out is said whatever the verdict on it.
+        reason="; ".join(dict.fromkeys(filter(None, (verdict.reason, m.value.reason)))) or None,
     )
 
 
@@ -202,7 +222,7 @@ def confirm(checks: Iterable[Check], before: Collection[str]) -> tuple[Check, ..
         Keys of the checks that exceeded their limit in the window before.
     """
     return tuple(
-        dataclasses.replace(c, status="alert", reason="beyond its limit in two windows running")
+        dataclasses.replace(c, status="alert", reason=(c.reason or _ONCE).replace(_ONCE, _TWICE))
         if c.status == "ok" and c.exceeded and c.key in before
         else c
         for c in checks
