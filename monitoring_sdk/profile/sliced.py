@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -202,7 +202,7 @@ def _apart(batch: pa.RecordBatch, places: NDArray[np.intp]) -> Iterator[tuple[in
     """Yield each place that occurs with its rows: sorted once, and cut."""
     order = np.argsort(places.astype(np.int16), kind="stable")
     found, starts = np.unique(places[order], return_index=True)
-    ends: Sequence[int] = [*starts[1:].tolist(), len(order)]
     taken = batch.take(pa.array(order))
-    for place, start, end in zip(found.tolist(), starts.tolist(), ends, strict=True):
-        yield place, taken.slice(start, end - start)
+    counts = np.diff(starts, append=len(order))
+    for place, start, count in zip(found.tolist(), starts.tolist(), counts.tolist(), strict=True):
+        yield place, taken.slice(start, count)
