@@ -16,12 +16,12 @@ from monitoring_sdk.alarms.series import (
     slices_text,
     split_series,
 )
+from monitoring_sdk.comparison import Comparison, Recent
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.measure import Layout, Measurement
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.phases import Phases
 from monitoring_sdk.profile.profile import Profile
-from monitoring_sdk.profile.recent import Recent
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import timestamp
 from monitoring_sdk.window import Window, parse_time
@@ -43,10 +43,12 @@ class Baseline:
         Generated expectations, in the form of the monitor file's `quality`.
     segmentations : tuple of Segmentation
         Which segments are watched by name; none in the baselines of an older version.
+    comparison : Comparison
+        What `reference` was measured against, and windows are to be.
     phases : Phases or None
-        A profile for each hour or day of the calendar, where the monitor file asks for it.
+        A profile for each hour or day of the calendar, where windows are compared by phase.
     recent : tuple of Recent
-        The newest windows of the span, where the monitor file asks for a reference that moves.
+        The newest windows of the span, where they are compared with windows before them.
     """
 
     model: str
@@ -63,6 +65,7 @@ class Baseline:
     settings: str = ""
     notes: tuple[str, ...] = field(default=())
     segmentations: tuple[Segmentation, ...] = ()
+    comparison: Comparison = field(default_factory=Comparison)
     phases: Phases | None = None
     recent: tuple[Recent, ...] = ()
 
@@ -100,6 +103,7 @@ def to_files(baseline: Baseline) -> dict[str, str]:
         "rows": baseline.rows,
         "reference_windows": len(baseline.windows),
         "settings": baseline.settings,
+        "comparison": baseline.comparison.to_dict(),
         "columns": {
             "numeric": list(baseline.layout.numeric),
             "categorical": list(baseline.layout.categorical),
@@ -177,6 +181,9 @@ def from_files(files: Mapping[str, str]) -> Baseline:
             settings=head["settings"],
             notes=tuple(head["notes"]),
             segmentations=tuple(Segmentation.from_dict(d) for d in head.get("segmentations", ())),
+            comparison=Comparison.from_dict(head["comparison"])
+            if "comparison" in head
+            else Comparison(),
             phases=Phases.from_dict(json.loads(files["phases.json"]))
             if "phases.json" in files
             else None,

@@ -16,11 +16,10 @@ from functools import reduce
 from zoneinfo import ZoneInfo
 
 from monitoring_sdk.alarms.provisional import MIN_WINDOWS, ReferenceSeries
-from monitoring_sdk.config_sections import BaselineSettings
+from monitoring_sdk.comparison import Comparison, Recent
 from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.profile.phases import MIN_OF_PHASE, Phases, by_phase, without_each
 from monitoring_sdk.profile.profile import Profile
-from monitoring_sdk.profile.recent import Recent
 from monitoring_sdk.window import Window
 
 RECENT_PARTS = 32
@@ -38,13 +37,11 @@ class Reference:
     reason: str | None = None
 
 
-def of_phase(whole: Profile, phases: Phases | None, kind: str, window: Window) -> Reference:
-    """Return the profile of a window's phase; the whole span's where the baseline has none.
+def of_phase(whole: Profile, phases: Phases, window: Window) -> Reference:
+    """Return the profile of a window's phase; the whole span's where it has too few windows.
 
     Slices of the rows that are not kept by phase are the whole span's.
     """
-    if phases is None or phases.kind != kind:
-        return Reference(whole, f"compared with the whole span: the baseline has no {kind}")
     phase = phases.of(window)
     found = phases.profiles.get(phase)
     if found is None:
@@ -120,7 +117,7 @@ def _only(profile: Profile, columns: Collection[str]) -> Profile:
 def fit_recent(
     windows: Sequence[Window],
     profiles: Mapping[Window, Profile],
-    settings: BaselineSettings | None,
+    comparison: Comparison,
     end: datetime,
     timezone: str,
 ) -> tuple[Recent, ...]:
@@ -137,10 +134,10 @@ def fit_recent(
         The end of the whole span.
     """
     kept: list[Window] = []
-    if settings is not None and settings.reference == "previous":
+    if comparison.reference == "previous":
         kept = [w for w in windows if profiles[w].rows][-1:]
-    elif settings is not None and settings.length is not None:
-        start = reach(Window(end, end), settings.length, timezone)
+    elif comparison.length is not None:
+        start = reach(Window(end, end), comparison.length, timezone)
         kept = [w for w in windows if w.start >= start]
     size = math.ceil(len(kept) / RECENT_PARTS)
     groups = [kept[i : i + size] for i in range(0, len(kept), size or 1)]
@@ -158,7 +155,7 @@ def of_reference_windows(
     whole: Profile,
     windows: Sequence[Window],
     profiles: Mapping[Window, Profile],
-    settings: BaselineSettings | None,
+    comparison: Comparison,
     timezone: str,
 ) -> list[Profile | None]:
     """Return what each reference window is compared with, for the limits.
@@ -175,14 +172,12 @@ def of_reference_windows(
         In order.
     profiles : mapping
         Of each window.
-    settings : BaselineSettings, optional
-        The monitor file's; a fixed reference without.
     """
-    if settings is not None and settings.phase is not None:
-        return _other_windows(whole, windows, profiles, settings.phase, timezone)
-    if settings is not None and settings.reference == "rolling" and settings.length is not None:
-        return _sums_before(windows, profiles, settings.length, timezone)
-    if settings is not None and settings.reference == "previous":
+    if comparison.phase is not None:
+        return _other_windows(whole, windows, profiles, comparison.phase, timezone)
+    if comparison.reference == "rolling" and comparison.length is not None:
+        return _sums_before(windows, profiles, comparison.length, timezone)
+    if comparison.reference == "previous":
         return _last_before(windows, profiles)
     return [whole] * len(windows)
 

@@ -12,11 +12,10 @@ import pytest
 
 from monitoring_sdk import references
 from monitoring_sdk.alarms.provisional import ReferenceSeries
-from monitoring_sdk.config_sections import BaselineSettings
+from monitoring_sdk.comparison import Comparison, Recent
 from monitoring_sdk.profile.grid import Grid, fit_numeric
 from monitoring_sdk.profile.phases import Phases, by_phase, fit_phases, phase_of, without_each
 from monitoring_sdk.profile.profile import Profile, profile_batches
-from monitoring_sdk.profile.recent import Recent
 from monitoring_sdk.window import Cadence, Window, parse_time
 
 FIRST = datetime(2024, 3, 4, tzinfo=UTC)  # a Monday
@@ -36,10 +35,6 @@ def days(count: int) -> tuple[Window, ...]:
 
 def recent(profiles) -> list[Recent]:
     return [Recent(days(1)[0], 1, p) for p in profiles]
-
-
-def settings(**more) -> BaselineSettings:
-    return BaselineSettings(start="2024-03-04", end="2024-05-04", **more)
 
 
 @pytest.fixture
@@ -92,11 +87,11 @@ def test_a_window_is_compared_with_its_phase_and_never_with_itself(month):
     phases = fit_phases(windows, profiles, "day_of_week", "UTC")
     assert set(phases.windows.values()) == {4}
     monday = Window(windows[-1].end, windows[-1].end + timedelta(days=1))
-    found = references.of_phase(whole, phases, "day_of_week", monday)
+    found = references.of_phase(whole, phases, monday)
     assert found.reason is None
     assert found.profile.rows == sum(profiles[w].rows for w in windows[::7])
     own = references.of_reference_windows(
-        whole, windows, profiles, settings(phase="day_of_week"), "UTC"
+        whole, windows, profiles, Comparison(phase="day_of_week"), "UTC"
     )
     for i, window in enumerate(windows):
         others = [profiles[w] for w in windows[i % 7 :: 7] if w != window]
@@ -107,18 +102,14 @@ def test_a_phase_of_too_few_windows_falls_back_and_says_so(month):
     windows, profiles, whole = month
     phases = fit_phases(windows[:8], profiles, "day_of_week", "UTC")
     assert list(phases.profiles) == ["Mon"]
-    found = references.of_phase(whole, phases, "day_of_week", windows[9])
+    found = references.of_phase(whole, phases, windows[9])
     assert found.profile is whole
     assert "1 reference windows are 'Wed', 2 needed" in found.reason
     own = references.of_reference_windows(
-        whole, windows[:8], profiles, settings(phase="day_of_week"), "UTC"
+        whole, windows[:8], profiles, Comparison(phase="day_of_week"), "UTC"
     )
     assert same(own[0], profiles[windows[7]])
     assert own[1] is whole
-    other = references.of_phase(whole, phases, "hour_of_day", windows[9])
-    assert other.profile is whole
-    assert "no hour_of_day" in other.reason
-    assert references.of_phase(whole, None, "hour_of_day", windows[9]).profile is whole
 
 
 def test_slices_are_those_of_the_phase_or_else_of_the_whole(month):
@@ -126,13 +117,13 @@ def test_slices_are_those_of_the_phase_or_else_of_the_whole(month):
     sliced = {w: dataclasses.replace(p, slices={"[a=b]": p}) for w, p in profiles.items()}
     total = reduce(Profile.merge, sliced.values())
     phases = fit_phases(windows, sliced, "day_of_week", "UTC")
-    found = references.of_phase(total, phases, "day_of_week", windows[0]).profile
+    found = references.of_phase(total, phases, windows[0]).profile
     assert same(found.slices["[a=b]"], found)
     phases = fit_phases(windows, sliced, "hour_of_week", "UTC")
-    found = references.of_phase(total, phases, "hour_of_week", windows[0]).profile
+    found = references.of_phase(total, phases, windows[0]).profile
     assert same(found.slices["[a=b]"], whole)
     own = references.of_reference_windows(
-        total, windows, sliced, settings(phase="hour_of_week"), "UTC"
+        total, windows, sliced, Comparison(phase="hour_of_week"), "UTC"
     )
     assert same(own[0].slices["[a=b]"], whole)
 
@@ -145,7 +136,7 @@ def test_phases_read_back_as_they_were(month):
 
 def test_a_rolling_reference_is_the_sum_of_the_windows_before(month):
     windows, profiles, whole = month
-    rule = settings(reference="rolling", length="10d")
+    rule = Comparison(reference="rolling", length=timedelta(days=10))
     own = references.of_reference_windows(whole, windows, profiles, rule, "UTC")
     assert own[:5] == [None] * 5
     for i in range(5, len(windows)):
@@ -156,7 +147,7 @@ def test_a_rolling_reference_is_the_sum_of_the_windows_before(month):
 
 def test_a_rolling_reference_skips_gaps(month):
     windows, profiles, whole = month
-    rule = settings(reference="rolling", length="8d")
+    rule = Comparison(reference="rolling", length=timedelta(days=8))
     kept = tuple(w for i, w in enumerate(windows) if i not in (3, 4, 12, 13, 14, 15, 16))
     own = references.of_reference_windows(whole, kept, profiles, rule, "UTC")
     for found, window in zip(own, kept, strict=True):
@@ -173,7 +164,7 @@ def test_a_length_is_measured_by_the_wall_clock():
     )
     profiles = {w: profile(np.full(10, i / 20)) for i, w in enumerate(windows)}
     whole = reduce(Profile.merge, profiles.values())
-    rule = settings(reference="rolling", length="7d")
+    rule = Comparison(reference="rolling", length=timedelta(days=7))
     own = references.of_reference_windows(whole, windows, profiles, rule, cadence.timezone)
     # Seven days over the change of the clocks are 169 hours.
     assert [p and p.rows for p in own] == [None] * 5 + [50, 60, 70, 70, 70, 70]
@@ -203,7 +194,7 @@ def test_the_previous_window_is_the_last_with_rows(month):
     windows, profiles, whole = month
     some = {**profiles, windows[3]: profile([])}
     own = references.of_reference_windows(
-        whole, windows, some, settings(reference="previous"), "UTC"
+        whole, windows, some, Comparison(reference="previous"), "UTC"
     )
     assert own[0] is None
     assert own[3] is profiles[windows[2]]
@@ -231,17 +222,16 @@ def test_limits_come_from_the_phase_where_it_has_enough_values():
     assert references.of_same_phase(reference, windows, None, sunday) is reference
 
 
-def test_without_settings_the_reference_is_the_whole(month):
+def test_without_more_the_reference_is_the_whole(month):
     windows, profiles, whole = month
-    for rule in (None, settings()):
-        own = references.of_reference_windows(whole, windows, profiles, rule, "UTC")
-        assert all(p is whole for p in own)
+    own = references.of_reference_windows(whole, windows, profiles, Comparison(), "UTC")
+    assert all(p is whole for p in own)
 
 
 def test_a_baseline_keeps_its_newest_windows_in_a_few_profiles(month):
     windows, profiles, _ = month
     end = windows[-1].end
-    rule = settings(reference="rolling", length="10d")
+    rule = Comparison(reference="rolling", length=timedelta(days=10))
     found = references.fit_recent(windows, profiles, rule, end, "UTC")
     assert [r.span for r in found] == list(windows[-10:])
     assert [r.profile for r in found] == [profiles[w] for w in windows[-10:]]
@@ -254,8 +244,7 @@ def test_a_baseline_keeps_its_newest_windows_in_a_few_profiles(month):
     assert found[0].span.start == windows[-10].start
     assert found[-1].span.end == end
     some = {**profiles, windows[-1]: profile([])}
-    found = references.fit_recent(windows, some, settings(reference="previous"), end, "UTC")
+    found = references.fit_recent(windows, some, Comparison(reference="previous"), end, "UTC")
     assert [r.span for r in found] == [windows[-2]]
-    assert references.fit_recent(windows, profiles, settings(), end, "UTC") == ()
-    assert references.fit_recent(windows, profiles, None, end, "UTC") == ()
+    assert references.fit_recent(windows, profiles, Comparison(), end, "UTC") == ()
     assert references.fit_recent((), {}, rule, end, "UTC") == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -12,6 +12,7 @@ from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.quality_generate import generate
 from monitoring_sdk.baseline import Baseline, collect_reference
+from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.evaluate import MIN_ROWS
@@ -23,7 +24,7 @@ from monitoring_sdk.measure import (
     measure_segments,
 )
 from monitoring_sdk.profile.grid import Grid
-from monitoring_sdk.profile.phases import Phases, fit_phases
+from monitoring_sdk.profile.phases import fit_phases
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.profile.sliced import SlicedBuilder
@@ -87,7 +88,7 @@ def build_baseline(
     known = baselines.versions(root, config.model)
     if valid_from is None and known:
         valid_from = span.end
-    reference = collect_reference(measured)
+    reference, comparison = collect_reference(measured), Comparison.of(config.baseline)
     sizes = reference["operations/rows"].n if windows else (profile.rows,)
     suite = generate(sample_rows(config, source, span, layout), layout.kinds, sizes)
     baseline = Baseline(
@@ -105,17 +106,13 @@ def build_baseline(
         settings=config.settings_hash(),
         notes=_notes(windows, segmentations),
         segmentations=segmentations,
-        phases=_phases(config, windows, profiles),
-        recent=fit_recent(windows, profiles, config.baseline, span.end, config.window.timezone),
+        comparison=comparison,
+        phases=None
+        if comparison.phase is None
+        else fit_phases(windows, profiles, comparison.phase, config.window.timezone),
+        recent=fit_recent(windows, profiles, comparison, span.end, config.window.timezone),
     )
     return baselines.save(baseline, root)
-
-
-def _phases(
-    config: MonitorConfig, windows: Sequence[Window], profiles: Mapping[Window, Profile]
-) -> Phases | None:
-    kind = None if config.baseline is None else config.baseline.phase
-    return None if kind is None else fit_phases(windows, profiles, kind, config.window.timezone)
 
 
 def _notes(windows: Sequence[Window], segmentations: Sequence[Segmentation]) -> tuple[str, ...]:
@@ -174,7 +171,7 @@ def _reference(
     performance = reference_performance(config, windows, now, form.segmentations)
     measured = []
     zone = config.window.timezone
-    compared = of_reference_windows(total, windows, profiles, config.baseline, zone)
+    compared = of_reference_windows(total, windows, profiles, Comparison.of(config.baseline), zone)
     for window, reference in zip(windows, compared, strict=True):
         every = (
             *_distances(config, profiles[window], reference, form),

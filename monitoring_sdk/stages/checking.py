@@ -19,6 +19,7 @@ from monitoring_sdk.errors import BaselineError, MonitoringError, explain
 from monitoring_sdk.evaluate import rule_segment
 from monitoring_sdk.report import slice_key
 from monitoring_sdk.stages.handle import layout_of, open_predictions
+from monitoring_sdk.stages.reference import mismatch
 from monitoring_sdk.stages.scan import declared_segmentations
 from monitoring_sdk.window import Window
 
@@ -87,6 +88,8 @@ def check_monitor(file: Path) -> Checked:
         try:
             built = baselines.load(baselines_root(), config.model)
             found.append(f"baseline {built.version} of {built.rows} rows")
+            other = mismatch(config, built)
+            notes += [other] if other is not None else []
             problems += _unknown_segments(config, built)
             found += [
                 f"segments of {s.name}: {len(s.kept)} by name, and all others as one"

@@ -72,7 +72,7 @@ def candidates(handle: Handle, store: Store) -> list[Window]:
 def result_of(config: MonitorConfig, judged: Judged, as_of: datetime) -> ResultRow:
     """Judge the performance of one window against the baseline that is valid for it."""
     baseline = baseline_for(config, judged.window)
-    reference, age = series_for(config, baseline, judged.window), as_of - judged.window.end
+    reference, age = series_for(baseline, judged.window), as_of - judged.window.end
     main = JudgedSlice(judged.rows, judged.coverage)
     tests = max(1, sum(part.segment is not None for part in judged.slices))
     checks = [

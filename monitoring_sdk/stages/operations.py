@@ -13,14 +13,13 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.evaluate import judge, rules_for
 from monitoring_sdk.label_keys import IdKeys
 from monitoring_sdk.label_stream import LabelCounts
-from monitoring_sdk.measure import Measurement, measure_operations
+from monitoring_sdk.measure import measure_operations
 from monitoring_sdk.metrics.operations import Served
 from monitoring_sdk.profile.segments import level_codes
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions
 from monitoring_sdk.stages.reference import series_for
 from monitoring_sdk.stages.scan import Pass, scan, served
-from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window
 
 LOOK_BACK = 400
@@ -117,7 +116,8 @@ def missing_check(handle: Handle, store: Store) -> Check:
     """
     config = handle.config
     missing, empty = missing_before(handle, store)
-    m = Measurement("operations", "missing_windows", Value(float(len(missing))), "above")
+    what = Served(handle.rows, handle.window.end, missing=len(missing))
+    (m,) = measure_operations(what, ["missing_windows"])
     reference = baseline_of(handle).reference
     if rules_for(config.thresholds, m.name, None):
         return judge(m, handle.window, reference=reference, thresholds=config.thresholds)
@@ -135,7 +135,7 @@ def missing_check(handle: Handle, store: Store) -> Check:
         m.name,
         handle.window,
         "alert" if outage else "ok",
-        value=float(len(missing)),
+        value=m.value.value,
         threshold=float(usual),
         threshold_from="contract",
         direction="above",
@@ -183,7 +183,7 @@ def null_ids_check(handle: Handle, counts: LabelCounts | None = None) -> Check |
 def operations_checks(handle: Handle, store: Store) -> list[Check]:
     """Judge rows, latency, errors and staleness of the window."""
     config = handle.config
-    reference = series_for(config, baseline_of(handle), handle.window)
+    reference = series_for(baseline_of(handle), handle.window)
     checks = [late_check(config, handle.window, handle.rows, handle.as_of)]
     if not handle.rows:
         return checks

@@ -10,9 +10,9 @@ from monitoring_sdk import references
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.alarms.provisional import ReferenceSeries
 from monitoring_sdk.baseline import Baseline
+from monitoring_sdk.comparison import Comparison, Recent
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.profile.profile import Profile
-from monitoring_sdk.profile.recent import Recent
 from monitoring_sdk.references import Reference
 from monitoring_sdk.report import Check, Incident
 from monitoring_sdk.stages.handle import Handle
@@ -23,10 +23,11 @@ FAR_BACK = 60
 
 
 def reference_for(handle: Handle, baseline: Baseline, profile: Profile, store: Store) -> Reference:
-    """Return what a window's profile is compared with.
+    """Return what a window's profile is compared with: what its baseline was built for.
 
-    Windows before it come from the store, as they were when they were last judged: those on the
-    same baseline, and for a rolling reference those outside of incidents.
+    Limits of distances to one reference mean nothing beside distances to another one. Windows
+    before this one come from the store, as they were when they were last judged: those on the same
+    baseline, and for a rolling reference those outside of incidents.
 
     Parameters
     ----------
@@ -34,19 +35,19 @@ def reference_for(handle: Handle, baseline: Baseline, profile: Profile, store: S
         The window's own; a window before that lacks one of its columns is not used.
     """
     config, window, whole = handle.config, handle.window, baseline.profile
-    settings = config.baseline
-    if settings is None or (settings.phase is None and settings.reference == "fixed"):
-        return Reference(whole)
-    if settings.phase is not None:
-        return references.of_phase(whole, baseline.phases, settings.phase, window)
-    if settings.reference == "rolling" and settings.length is not None:
-        start = references.reach(window, settings.length, config.window.timezone)
+    comparison = baseline.comparison
+    if baseline.phases is not None:
+        return references.of_phase(whole, baseline.phases, window)
+    if comparison.reference == "rolling" and comparison.length is not None:
+        start = references.reach(window, comparison.length, config.window.timezone)
         troubled = [i for i in store.incidents(config.model) if i.opened <= window.start]
         before = _before(handle, baseline, store, start, troubled)
         return references.rolling(whole, before, profile.columns)
-    start = window.start - FAR_BACK * config.cadence.approximate
-    newest = _before(handle, baseline, store, start, (), most=1)
-    return references.previous(whole, newest[-1] if newest else None, profile.columns)
+    if comparison.reference == "previous":
+        start = window.start - FAR_BACK * config.cadence.approximate
+        newest = _before(handle, baseline, store, start, (), most=1)
+        return references.previous(whole, newest[-1] if newest else None, profile.columns)
+    return Reference(whole)
 
 
 def _before(
@@ -91,13 +92,19 @@ def _covers(incident: Incident, window: Window) -> bool:
     )
 
 
-def series_for(
-    config: MonitorConfig, baseline: Baseline, window: Window
-) -> Mapping[str, ReferenceSeries]:
+def series_for(baseline: Baseline, window: Window) -> Mapping[str, ReferenceSeries]:
     """Return each check over the reference windows; by phase, over those of the window's phase."""
-    phased = config.baseline is not None and config.baseline.phase is not None
-    return references.of_same_phase(
-        baseline.reference, baseline.windows, baseline.phases if phased else None, window
+    return references.of_same_phase(baseline.reference, baseline.windows, baseline.phases, window)
+
+
+def mismatch(config: MonitorConfig, baseline: Baseline) -> str | None:
+    """Say that the monitor file asks for another reference than the baseline was built for."""
+    asked = Comparison.of(config.baseline)
+    if asked == baseline.comparison:
+        return None
+    return (
+        f"baseline {baseline.version} compares with {baseline.comparison}: "
+        f"build a new one to compare with {asked}"
     )
 
 
@@ -109,9 +116,9 @@ def compared_with(
     The second item says why it is not the reference that the monitor file asks for, if it is not.
     """
     found = reference_for(handle, baseline, profile, store)
-    series = series_for(handle.config, baseline, handle.window)
+    series = series_for(baseline, handle.window)
     seen = dataclasses.replace(baseline, profile=found.profile, reference=series)
-    return seen, found.reason
+    return seen, mismatch(handle.config, baseline) or found.reason
 
 
 def told(checks: Iterable[Check], reason: str | None) -> tuple[Check, ...]:
