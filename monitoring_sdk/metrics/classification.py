@@ -49,11 +49,12 @@ def from_confusion(formula: Callable[[Confusion], Value]) -> Callable[[Predicted
 
 
 def _share(counts: Confusion, hit: tuple[int, int], miss: tuple[int, int], empty: str) -> Value:
-    total = float(counts.counts[hit] + counts.counts[miss])
-    if total == 0:
+    weights, squares = counts.counts, counts.squares
+    if weights[hit] + weights[miss] == 0:
         return Value.undefined(empty)
-    squares = float(counts.squares[hit] + counts.squares[miss])
-    return share(float(counts.counts[hit]), total, squares)
+    return share(
+        float(weights[hit]), float(weights[miss]), float(squares[hit]), float(squares[miss])
+    )
 
 
 @from_confusion
@@ -65,8 +66,13 @@ def accuracy(counts: Confusion) -> Value:
     >>> accuracy(Labelled([True, False, False, True], [True, True, False, True])).value
     0.75
     """
-    total, squares = float(counts.counts.sum()), float(counts.squares.sum())
-    return share(float(counts.hits.sum()), total, squares)
+    wrong = ~np.eye(len(counts.counts), dtype=bool)
+    return share(
+        float(counts.hits.sum()),
+        float(counts.counts[wrong].sum()),
+        float(counts.squares.trace()),
+        float(counts.squares[wrong].sum()),
+    )
 
 
 @from_confusion

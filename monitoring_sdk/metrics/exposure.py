@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring_sdk.metrics.guards import conclude, left_out
-from monitoring_sdk.metrics.intervals import mean_value, wilson
+from monitoring_sdk.metrics.intervals import mean, normal, wilson
 from monitoring_sdk.metrics.lists import LabelledLists, Lists
 from monitoring_sdk.metrics.ranking import expected, omissions, unusable
 from monitoring_sdk.value import Value
@@ -83,16 +83,22 @@ def novelty_at(rows: LabelledLists, k: int) -> Value:
     lists = rows.lists
     assert lists.item is not None
     known = lists.item >= 0
-    own = np.ones(len(lists.starts)) if lists.weight is None else lists.weight
-    pairs = np.unique(np.stack([lists.item[known], lists.query[known]], axis=1), axis=0)
+    own = np.ones(len(lists.starts)) if lists.weight is None else lists.weight / lists.weight.mean()
+    _, item = np.unique(lists.item[known], return_inverse=True)
+    pairs = np.unique(np.stack([item, lists.query[known]], axis=1), axis=0)
     held = np.bincount(pairs[:, 0], own[pairs[:, 1]])
-    surprise = np.zeros(len(lists.item))
+    surprise = np.zeros(len(known))
     # Rounding must not make an item that all lists hold less than unsurprising.
-    surprise[known] = np.log2(np.maximum(own.sum() / held[lists.item[known]], 1.0))
+    surprise[known] = np.log2(np.maximum(own.sum() / held[item], 1.0))
     shown = _shown(lists, k) * known
     total = lists.total(shown)
-    of_query = lists.total(surprise * shown) / np.where(total > 0, total, 1.0)
     keep = total > 0
-    weight = None if lists.weight is None else lists.weight[keep]
-    found = mean_value(of_query[keep], weight, low=0.0)
+    part = shown / np.where(keep, total, 1.0)[lists.query]
+    of_query = lists.total(surprise * part)
+    value, _ = mean(of_query[keep], own[keep])
+    # A list also moves the shares that surprise is reckoned from: of each item that it holds.
+    often = np.bincount(item, (part * own[lists.query])[known])
+    moved = np.bincount(pairs[:, 1], (often / held)[pairs[:, 0]], len(own)) - 1
+    error = mean((of_query - moved / np.log(2))[keep], own[keep])[1]
+    found = Value(value, interval=normal(value, error, low=0.0))
     return conclude(found, int(np.count_nonzero(keep)), _unnamed(rows), *omissions(rows))

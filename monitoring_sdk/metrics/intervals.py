@@ -39,24 +39,29 @@ def wilson(successes: float, n: float) -> Interval:
     return min(max(0.0, middle - half), share), max(min(1.0, middle + half), share)
 
 
-def share(hits: float, total: float, squares: float) -> Value:
+def share(hits: float, misses: float, hit_squares: float, miss_squares: float) -> Value:
     """Return a weighted share with Wilson's interval at the effective number of rows.
 
     Parameters
     ----------
-    hits, total : float
-        Summed weights of the rows that have it, and of all.
-    squares : float
-        Summed squares of the weights of all. The effective number is ``total ** 2 / squares``
-        (L. Kish, 1965, Survey Sampling).
+    hits, misses : float
+        Summed weights of the rows that have it, and of those that have not; not both 0.
+    hit_squares, miss_squares : float
+        Their summed squares. The effective number of rows is that at which a plain share would
+        have the variance of this one; where one side is empty, Kish's (1965, Survey Sampling).
 
     Examples
     --------
-    >>> share(3, 4, 4).value
+    >>> share(3, 1, 3, 1).value
     0.75
     """
+    total = hits + misses
     found = min(hits / total, 1.0)
-    effective = total * total / squares
+    squares = hit_squares * (1 - found) ** 2 + miss_squares * found**2
+    if 0 < found < 1:
+        effective = found * (1 - found) * total * total / squares
+    else:
+        effective = total * total / (hit_squares + miss_squares)
     return Value(found, interval=wilson(found * effective, effective))
 
 
@@ -160,3 +165,25 @@ def mean_value(
     """Return a weighted mean with its normal interval, which ends at `low`."""
     found, error = mean(values, weight)
     return finite(found, normal(found, error, low=low))
+
+
+def mean_in_unit(values: NDArray[np.float64], weight: NDArray[np.float64] | None) -> Value:
+    """Return a weighted mean of values in [0, 1], with Wilson's interval.
+
+    It is taken at the number of rows at which a share would have the variance of this mean; where
+    the values do not differ, at Kish's.
+
+    Examples
+    --------
+    >>> mean_in_unit(np.array([0.0, 1.0, 1.0, 0.5]), None).value
+    0.625
+    """
+    found, error = mean(values, weight)
+    # Rounding must not take a mean of shares out of their range.
+    found = min(max(found, 0.0), 1.0)
+    if error > 0 and 0 < found < 1:
+        effective = found * (1 - found) / error**2
+    else:
+        own = np.ones(len(values)) if weight is None else weight
+        effective = float(own.sum()) ** 2 / float(own @ own)
+    return Value(found, interval=wilson(found * effective, effective))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitoring_sdk.metrics.curves import precision_area, roc_area
 from monitoring_sdk.metrics.guards import conclude, lacking, left_out, nothing_to_count
-from monitoring_sdk.metrics.intervals import around, mean_value, normal, on_logits, wilson
+from monitoring_sdk.metrics.intervals import around, mean_value, normal, on_logits, share
 from monitoring_sdk.metrics.labelled import Labelled
 from monitoring_sdk.value import Value
 
@@ -208,10 +208,12 @@ def reliability_curve(rows: Labelled, bins: int = ECE_BINS) -> tuple[Reliability
     cell, found = _bins(known.score, bins), []
     for place in np.unique(cell):
         weight = own[cell == place]
-        total = float(weight.sum())
-        share = float(weight @ known.truth[cell == place]) / total
-        effective = total * total / float(weight @ weight)
-        interval = wilson(share * effective, effective)
-        score = float(weight @ known.score[cell == place]) / total
-        found.append(ReliabilityBin(len(weight), score, share, interval))
+        hit = known.truth[cell == place]
+        ones, zeros = weight[hit], weight[~hit]
+        squares = float(ones @ ones), float(zeros @ zeros)
+        came_true = share(float(ones.sum()), float(zeros.sum()), *squares)
+        score = float(weight @ known.score[cell == place]) / float(weight.sum())
+        assert came_true.value is not None
+        assert came_true.interval is not None
+        found.append(ReliabilityBin(len(weight), score, came_true.value, came_true.interval))
     return tuple(found)

@@ -1,7 +1,7 @@
 """Metrics of ranked lists, the mean over the queries; ties are averaged over their orders.
 
 Queries without a relevant item say nothing about the order; they are left out and counted. `n` is
-the number of queries: the intervals (normal, of a mean, at 95 %) take them as independent.
+the number of queries: the intervals (at 95 %, within [0, 1]) take them as independent.
 Closed forms under ties: F. McSherry and M. Najork, 2008, ECIR.
 """
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from monitoring_sdk.metrics.guards import conclude, left_out, nothing_to_count
-from monitoring_sdk.metrics.intervals import mean_value
+from monitoring_sdk.metrics.intervals import mean_in_unit
 from monitoring_sdk.metrics.lists import LabelledLists, Lists
 from monitoring_sdk.value import Value
 
@@ -45,12 +45,9 @@ def _mean_over(rows: LabelledLists, of_query: Floats, keep: NDArray[np.bool_], w
     if kept == 0:
         return Value.undefined(f"every query has {what}", n=0)
     weight = rows.lists.weight
-    found = mean_value(of_query[keep], None if weight is None else weight[keep])
-    # Rounding must not take a mean of shares out of their range.
-    value = None if found.value is None else min(max(found.value, 0.0), 1.0)
-    ends = found.interval and (max(0.0, found.interval[0]), min(1.0, found.interval[1]))
+    found = mean_in_unit(of_query[keep], None if weight is None else weight[keep])
     omitted = f"{n - kept} of {n} queries have {what} and are left out" if kept < n else None
-    return conclude(Value(value, omitted, interval=ends), kept, *omissions(rows))
+    return conclude(found, kept, omitted, *omissions(rows))
 
 
 NONE_RELEVANT = "no relevant item"

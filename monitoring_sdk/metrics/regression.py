@@ -1,7 +1,8 @@
 """Metrics of predicted numbers; equal to scikit-learn's.
 
 Rows without a prediction, and infinite ones, are left out and counted. Intervals are at 95 %: the
-normal one for a mean of losses, elsewhere from each row's slope.
+normal one for a mean of losses, of squares on the scale of logarithms; elsewhere from each row's
+slope.
 """
 
 from __future__ import annotations
@@ -64,11 +65,17 @@ def mae(pairs: Pairs) -> Value:
 @_on_pairs
 def mse(pairs: Pairs) -> Value:
     """Return the mean squared error, in squared units of the label."""
-    return mean_value(pairs.residual**2, pairs.weight, low=0.0)
+    return _mean_of_squares(pairs.residual**2, pairs.weight)
+
+
+def _mean_of_squares(squares: Floats, weight: Floats | None) -> Value:
+    # Squares are skewed: their mean is nearer to normal on the scale of its logarithm.
+    found, error = mean(squares, weight)
+    return finite(found, on_logs(found, error))
 
 
 def _root(squares: Floats, weight: Floats | None) -> Value:
-    found = mean_value(squares, weight, low=0.0)
+    found = _mean_of_squares(squares, weight)
     if found.value is None:
         return found
     ends = found.interval and (math.sqrt(found.interval[0]), math.sqrt(found.interval[1]))
