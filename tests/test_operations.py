@@ -103,7 +103,7 @@ def test_staleness_is_hours_to_the_end_of_the_window() -> None:
 
 @pytest.mark.parametrize("row", OPERATIONS.values(), ids=OPERATIONS.keys())
 def test_every_row_is_defined_with_its_column_and_undefined_without(row: Operation) -> None:
-    served = Served(2, END, latency=[1.0, 2.0], error=[None, "x"], newest=END)
+    served = Served(2, END, latency=[1.0, 2.0], error=[None, "x"], newest=END, missing=0)
     assert row.compute(served).value is not None
     bare = row.compute(Served(0, END))
     assert (bare.value is None) == (row.needs is not None)

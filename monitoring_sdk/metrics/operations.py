@@ -1,4 +1,7 @@
-"""OPERATIONS: how the service itself does; rows, latency, errors, staleness."""
+"""OPERATIONS: how the service itself does; rows, latency, errors, staleness, outages.
+
+Throughput is `rows`: the requests of a window, all of which have the same length.
+"""
 
 from __future__ import annotations
 
@@ -127,6 +130,8 @@ class Served:
         The columns, where the model has them.
     newest : datetime, optional
         The newest row's timestamp.
+    missing : int, optional
+        Windows right before this one that had no rows, or that nobody looked at.
     """
 
     rows: int
@@ -134,6 +139,7 @@ class Served:
     latency: Any = None
     error: Any = None
     newest: datetime | None = None
+    missing: int | None = None
 
 
 def _rows(served: Served) -> Value:
@@ -156,9 +162,18 @@ def _staleness(served: Served) -> Value:
     return staleness(served.newest, served.end)
 
 
+def _missing_windows(served: Served) -> Value:
+    if served.missing is None:
+        return Value.undefined("needs a history of windows, and there is none")
+    return Value(float(served.missing))
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One quantity of the service; `needs` is the column of the monitor file that it reads."""
+    """One quantity of the service; `needs` is the column of the monitor file that it reads.
+
+    `history` stands for the windows that were looked at before.
+    """
 
     name: str
     compute: Callable[[Served], Value]
@@ -174,6 +189,7 @@ _TABLE = (
     Operation("latency_p99", partial(_latency, share=0.99), "ms", "lower", "latency_ms"),
     Operation("error_rate", _error_rate, "share", "lower", "error"),
     Operation("staleness", _staleness, "hours", "lower", "timestamp"),
+    Operation("missing_windows", _missing_windows, "windows", "lower", "history"),
 )
 OPERATIONS: Mapping[str, Operation] = MappingProxyType({row.name: row for row in _TABLE})
 
