@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitoring_sdk import stages
 from monitoring_sdk.adapters.sources import joined as joining
 from monitoring_sdk.adapters.sources import parquet_files
 from monitoring_sdk.adapters.sources.joined import JoinedSource
 from monitoring_sdk.adapters.sources.latest import LatestRows
 from monitoring_sdk.adapters.sources.source import open_source, read_table
+from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import load_config, parse_config
 from monitoring_sdk.config_sections import Partition, SourceSpec, TimestampColumn
 from monitoring_sdk.errors import ConfigError, SourceError
@@ -363,3 +365,56 @@ def test_a_trainer_gets_features_and_labels_beside_the_predictions(tmp_path):
     assert rows["size"].tolist()[:2] == [1.0, 3.0]
     assert np.isnan(rows["size"][2])
     assert rows["y_true"].tolist() == [0, 1, 0]
+
+
+def test_drift_and_missing_rows_of_the_feature_table_are_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("MONITORING_BASELINES", str(tmp_path / "baselines"))
+    chance, first, count = np.random.default_rng(2), datetime(2024, 3, 1, tzinfo=UTC), 150
+    frames = []
+    for d in range(14):
+        at = [first + timedelta(days=d, minutes=9 * k) for k in range(count)]
+        size = chance.normal(size=count) + 3.0 * (d == 12)
+        ids = np.arange(count) + d * count
+        label = chance.integers(0, 2, count)
+        frames.append(pd.DataFrame({"id": ids, "at": at, "y": label, "size": size, "true": label}))
+    rows = pd.concat(frames, ignore_index=True)
+    rows[["id", "at", "y", "true"]].to_parquet(tmp_path / "p.parquet")
+    # The last day's features never came but for a few.
+    kept = rows[(rows["at"] < first + timedelta(days=13)) | (rows["id"] % 10 == 0)]
+    kept = kept.assign(id=kept["id"].astype(str), group=np.where(kept["id"] % 2, "odd", "even"))
+    kept[["id", "at", "size", "group"]].sample(frac=1, random_state=1).to_parquet(
+        tmp_path / "f.parquet"
+    )
+    config = parse_config(
+        {
+            "model": "joined",
+            "source": {
+                "predictions": str(tmp_path / "p.parquet"),
+                "features": str(tmp_path / "f.parquet"),
+            },
+            "columns": {
+                "id": "id",
+                "timestamp": "at",
+                "prediction": "y",
+                "label": "true",
+                "numeric": ["size"],
+                "segments": ["group"],
+            },
+            "baseline": {"start": "2024-03-01", "end": "2024-03-11"},
+        }
+    )
+    stages.build_baseline(config, now=first + timedelta(days=20))
+    store = open_store("sqlite://")
+    windows = list(config.cadence.windows(first + timedelta(days=11), first + timedelta(days=14)))
+    quiet, drifted, torn = stages.walk(config, windows, store)
+    alerts = [{c.key for c in r.checks if c.pages} for r in (quiet, drifted, torn)]
+    assert "drift/psi/size" not in alerts[0] | alerts[2]
+    assert "drift/psi/size" in alerts[1]
+    assert "quality/null_share/size" in alerts[2]
+    share = next(c for c in torn.checks if c.key == "quality/null_share/size")
+    assert share.value == pytest.approx(0.9)
+    # Segments of a feature cut the labelled rows too.
+    assert {c.key for c in quiet.checks} >= {
+        "performance/accuracy[group=odd]",
+        "drift/psi/size[group=even]",
+    }
