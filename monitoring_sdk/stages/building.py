@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
+import pandas as pd
+
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.quality_generate import generate
+from monitoring_sdk.alarms.provisional import ReferenceSeries
 from monitoring_sdk.baseline import Baseline, collect_reference
 from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.config_sections import Expectation
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.measure import (
@@ -29,6 +33,7 @@ from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.profile.sliced import SlicedBuilder
 from monitoring_sdk.references import fit_recent, of_reference_windows
+from monitoring_sdk.report import check_key
 from monitoring_sdk.stages.fitting import (
     Progress,
     fit_grid,
@@ -89,8 +94,8 @@ def build_baseline(
     if valid_from is None and known:
         valid_from = span.end
     reference, comparison = collect_reference(measured), Comparison.of(config.baseline)
-    sizes = reference["operations/rows"].n if windows else (profile.rows,)
-    suite = generate(sample_rows(config, source, span, layout), layout.kinds, sizes)
+    sample = sample_rows(config, source, span, layout)
+    suite = _suite(sample, layout, reference, profile)
     baseline = Baseline(
         model=config.model,
         version="",
@@ -113,6 +118,22 @@ def build_baseline(
         recent=fit_recent(windows, profiles, comparison, span.end, config.window.timezone),
     )
     return baselines.save(baseline, root)
+
+
+def _suite(
+    sample: Mapping[str, pd.Series],
+    layout: Layout,
+    reference: Mapping[str, ReferenceSeries],
+    profile: Profile,
+) -> list[Expectation]:
+    """Write expectations, on what the model writes for windows of the champion's rows."""
+    found: list[Expectation] = []
+    for column, kind in layout.kinds.items():
+        # Of each column the rows that were its own: a shadow's are not.
+        series = reference.get(check_key("quality", "null_share", column))
+        sizes = series.n if series is not None else (profile.columns[column].rows,)
+        found += generate(sample, {column: kind}, sizes)
+    return found
 
 
 def _notes(windows: Sequence[Window], segmentations: Sequence[Segmentation]) -> tuple[str, ...]:
