@@ -15,8 +15,10 @@ from monitoring_sdk.profile.categorical import (
     profile_categorical,
 )
 from monitoring_sdk.profile.grid import CategoricalGrid, Grid, NumericGrid
+from monitoring_sdk.profile.joint import merge_vectors
 from monitoring_sdk.profile.labelled import LabelledProfile
 from monitoring_sdk.profile.numeric import NumericProfile, empty_numeric, profile_numeric
+from monitoring_sdk.profile.vectors import VectorMoments
 
 ColumnProfile = NumericProfile | CategoricalProfile
 
@@ -37,6 +39,8 @@ class Profile:
     slices : mapping of str to Profile
         The profiles of some of the rows, by the names that `slice_key` gives: those of a segment,
         those of a version. A slice that is not there has no rows.
+    vectors : mapping of str to VectorMoments
+        Mean and covariance of the features together (by the empty name) and of embeddings.
     """
 
     rows: int
@@ -44,6 +48,7 @@ class Profile:
     labelled: LabelledProfile | None = None
     problems: Mapping[str, str] = field(default_factory=dict)
     slices: Mapping[str, Profile] = field(default_factory=dict)
+    vectors: Mapping[str, VectorMoments] = field(default_factory=dict)
 
     def merge(self, other: Profile) -> Profile:
         """Return the profile of both sets of rows, as if they had been read in one pass.
@@ -71,7 +76,8 @@ class Profile:
         slices = {**other.slices, **self.slices}
         for key in self.slices.keys() & other.slices.keys():
             slices[key] = self.slices[key].merge(other.slices[key])
-        return Profile(self.rows + other.rows, columns, labelled, problems, slices)
+        vectors = merge_vectors(self.vectors, other.vectors, problems)
+        return Profile(self.rows + other.rows, columns, labelled, problems, slices, vectors)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; counts and floats read back exactly."""
@@ -82,7 +88,10 @@ class Profile:
             "problems": dict(self.problems),
         }
         slices = {key: part.to_dict() for key, part in sorted(self.slices.items())}
-        return {**data, "slices": slices} if slices else data
+        vectors = {name: found.to_dict() for name, found in self.vectors.items()}
+        # What a model does not use is not there: the text of its baseline stays as it was.
+        more = {"slices": slices, "vectors": vectors}
+        return data | {key: found for key, found in more.items() if found}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Profile:
@@ -95,6 +104,7 @@ class Profile:
             None if labelled is None else LabelledProfile.from_dict(labelled),
             dict(data.get("problems", {})),
             {key: cls.from_dict(d) for key, d in data.get("slices", {}).items()},
+            {name: VectorMoments.from_dict(d) for name, d in data.get("vectors", {}).items()},
         )
 
 
