@@ -106,7 +106,9 @@ class Coverage:
     width: float
 
 
-def coverage(task: str, n: int, sets: int, with_weights: bool, seed: int) -> dict[str, Coverage]:
+def coverage(
+    task: str, n: int, sets: int, with_weights: bool, seed: int, population: int = POPULATION
+) -> dict[str, Coverage]:
     """Return the coverage of each metric of a task over seeded data sets of n rows (or lists)."""
     rng = np.random.default_rng(seed)
     metrics, make = metrics_of(task), MAKERS[task]
@@ -115,7 +117,7 @@ def coverage(task: str, n: int, sets: int, with_weights: bool, seed: int) -> dic
         made = make(size, rng)
         return weighted(made, rng) if with_weights else made
 
-    everything = rows(POPULATION // (LIST if task == "ranking" else 1))
+    everything = rows(population // (LIST if task == "ranking" else 1))
     true = {m.name: m.compute(everything).value for m in metrics}
     values: dict[str, list[Any]] = {m.name: [] for m in metrics}
     for _ in range(sets):

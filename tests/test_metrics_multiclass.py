@@ -145,7 +145,7 @@ def columns(rows: list[Any], weighted: bool) -> tuple[np.ndarray, ...]:
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", sorted(BY_PREDICTION))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @example(rows=[(0, 0, EVEN, 1.0)])
 @example(rows=[(0, 1, EVEN, 1.0)])
 @example(rows=[(0, 0, EVEN, 2.0)] * 3)
@@ -165,7 +165,7 @@ def test_predictions(name: str, rows: list[Any], weighted: bool) -> None:
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", sorted(BY_SCORE))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @example(rows=[(0, 0, EVEN, 1.0)])
 @example(rows=[(0, 0, EVEN, 1.0), (1, 1, EVEN, 1.0)])
 @example(rows=[(c, c, EVEN, 1.0) for c in range(K)])
@@ -179,7 +179,7 @@ def test_scores(name: str, rows: list[Any], weighted: bool) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OF_CLASS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(rows=ROWS)
 def test_one_class_against_the_rest(name: str, rows: list[Any]) -> None:
     truth, said, scores, weight = columns(rows, True)

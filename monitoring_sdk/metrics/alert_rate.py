@@ -15,6 +15,7 @@ from monitoring_sdk.metrics.curves import Area, ScoreCurve
 from monitoring_sdk.metrics.intervals import on_logits
 from monitoring_sdk.metrics.labelled import Labelled
 from monitoring_sdk.metrics.probabilistic import on_scores
+from monitoring_sdk.metrics.weights import dot
 from monitoring_sdk.value import Value
 
 NEAR = 0.25
@@ -39,7 +40,7 @@ def _at_rate(curve: ScoreCurve, rate: float, of: Literal["alerts", "positives"])
     are: hence the term that both slopes share.
     """
     part, at_cut = _alerted(curve, rate)
-    found, total = float(part @ curve.positives), float(curve.positives.sum())
+    found, total = dot(part, curve.positives), float(curve.positives.sum())
     everything = total + float(curve.negatives.sum())
     pushed = at_cut * (part - rate)
     if of == "alerts":

@@ -6,10 +6,13 @@ each distinct score; the rows' own variance follows from it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitoring_sdk.metrics.weights import dot
 
 Floats = NDArray[np.float64]
 
@@ -64,12 +67,8 @@ class Area:
 
     def error(self, curve: ScoreCurve) -> float:
         """Return its standard error."""
-        return float(
-            np.sqrt(
-                self.positives**2 @ curve.positive_squares
-                + self.negatives**2 @ curve.negative_squares
-            )
-        )
+        ones = dot(self.positives**2, curve.positive_squares)
+        return math.sqrt(ones + dot(self.negatives**2, curve.negative_squares))
 
     def by_row(self, curve: ScoreCurve, truth: NDArray[np.bool_]) -> Floats:
         """Return each row's slope, for areas that are averaged over the same rows."""
@@ -114,7 +113,7 @@ def roc_area(curve: ScoreCurve) -> Area:
     ones, zeros = float(curve.positives.sum()), float(curve.negatives.sum())
     below = (zeros - np.cumsum(curve.negatives) + curve.negatives / 2) / zeros
     above = (np.cumsum(curve.positives) - curve.positives / 2) / ones
-    value = min(float(curve.positives @ below) / ones, 1.0)
+    value = min(dot(curve.positives, below) / ones, 1.0)
     # The share of wins has n - 1 degrees of freedom on either side; one row has no spread.
     n_ones, n_zeros = (np.sqrt(n / (n - 1)) if n > 1 else np.nan for n in curve.rows)
     return Area(value, (below - value) / ones * n_ones, (above - value) / zeros * n_zeros)
@@ -125,7 +124,7 @@ def precision_area(curve: ScoreCurve) -> Area:
     found = np.cumsum(curve.positives)
     called = found + np.cumsum(curve.negatives)
     total, precision = float(found[-1]), found / called
-    value = min(float(curve.positives @ precision) / total, 1.0)
+    value = min(dot(curve.positives, precision) / total, 1.0)
     # A row at one score changes the precision at that score and at all below it.
     gained = _from_here_down(curve.positives * (called - found) / called**2)
     lost = _from_here_down(curve.positives * found / called**2)

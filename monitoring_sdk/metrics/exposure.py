@@ -85,8 +85,9 @@ def novelty_at(rows: LabelledLists, k: int) -> Value:
     known = lists.item >= 0
     own = np.ones(len(lists.starts)) if lists.weight is None else lists.weight / lists.weight.mean()
     _, item = np.unique(lists.item[known], return_inverse=True)
-    pairs = np.unique(np.stack([item, lists.query[known]], axis=1), axis=0)
-    held = np.bincount(pairs[:, 0], own[pairs[:, 1]])
+    # Each item counts once in a list.
+    held_item, held_by = np.divmod(np.unique(item * len(own) + lists.query[known]), len(own))
+    held = np.bincount(held_item, own[held_by])
     surprise = np.zeros(len(known))
     # Rounding must not make an item that all lists hold less than unsurprising.
     surprise[known] = np.log2(np.maximum(own.sum() / held[item], 1.0))
@@ -98,7 +99,7 @@ def novelty_at(rows: LabelledLists, k: int) -> Value:
     value, _ = mean(of_query[keep], own[keep])
     # A list also moves the shares that surprise is reckoned from: of each item that it holds.
     often = np.bincount(item, (part * own[lists.query])[known])
-    moved = np.bincount(pairs[:, 1], (often / held)[pairs[:, 0]], len(own)) - 1
+    moved = np.bincount(held_by, (often / held)[held_item], len(own)) - 1
     error = mean((of_query - moved / np.log(2))[keep], own[keep])[1]
     found = Value(value, interval=normal(value, error, low=0.0))
     return conclude(found, int(np.count_nonzero(keep)), _unnamed(rows), *omissions(rows))

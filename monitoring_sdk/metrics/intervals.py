@@ -13,6 +13,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring_sdk.metrics.weights import dot
 from monitoring_sdk.value import Value
 
 CONFIDENCE = 0.95
@@ -138,7 +139,7 @@ def mean(values: NDArray[np.float64], weight: NDArray[np.float64] | None) -> tup
         found = float(values.mean())
         return found, float(values.std(ddof=1)) / n**0.5 if n > 1 else math.nan
     total = float(weight.sum())
-    found = float(weight @ values) / total
+    found = dot(weight, values) / total
     if n < 2:
         return found, math.nan
     spread = float(np.sqrt(np.sum((weight * (values - found)) ** 2)))
@@ -185,5 +186,5 @@ def mean_in_unit(values: NDArray[np.float64], weight: NDArray[np.float64] | None
         effective = found * (1 - found) / error**2
     else:
         own = np.ones(len(values)) if weight is None else weight
-        effective = float(own.sum()) ** 2 / float(own @ own)
+        effective = float(own.sum()) ** 2 / dot(own, own)
     return Value(found, interval=wilson(found * effective, effective))

@@ -7,6 +7,7 @@ the classes' areas come from the same rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from itertools import combinations
@@ -19,6 +20,7 @@ from monitoring_sdk.metrics.curves import Area, ScoreCurve, precision_area, roc_
 from monitoring_sdk.metrics.guards import conclude, lacking, left_out, nothing_to_count
 from monitoring_sdk.metrics.intervals import mean_value, normal, on_logits
 from monitoring_sdk.metrics.probabilistic import EPS, calibration_error, no_probability
+from monitoring_sdk.metrics.weights import dot
 from monitoring_sdk.value import Value
 
 Floats = NDArray[np.float64]
@@ -116,7 +118,7 @@ def _against_rest(
 
 def _error(known: ScoredClasses, slope: Floats) -> float:
     own = slope if known.weight is None else slope * known.weight
-    return float(np.sqrt(own @ own))
+    return math.sqrt(dot(own, own))
 
 
 def _support(known: ScoredClasses) -> Floats:
@@ -159,7 +161,7 @@ def roc_auc_ovr_weighted(known: ScoredClasses) -> Value:
     part = support[present] / support.sum()
     value = float(part @ values)
     place = np.searchsorted(present, known.truth)
-    slope = part @ slopes + (values[place] - value) / support.sum()
+    slope = (part[:, None] * slopes).sum(axis=0) + (values[place] - value) / support.sum()
     return Value(value, interval=normal(value, _error(known, slope), 0.0, 1.0))
 
 

@@ -18,6 +18,7 @@ from monitoring_sdk.metrics.curves import precision_area, roc_area
 from monitoring_sdk.metrics.guards import conclude, lacking, left_out, nothing_to_count
 from monitoring_sdk.metrics.intervals import around, mean_value, normal, on_logits, share
 from monitoring_sdk.metrics.labelled import Labelled
+from monitoring_sdk.metrics.weights import dot
 from monitoring_sdk.value import Value
 
 Formula = Callable[[Labelled], Value]
@@ -210,9 +211,9 @@ def reliability_curve(rows: Labelled, bins: int = ECE_BINS) -> tuple[Reliability
         weight = own[cell == place]
         hit = known.truth[cell == place]
         ones, zeros = weight[hit], weight[~hit]
-        squares = float(ones @ ones), float(zeros @ zeros)
+        squares = dot(ones, ones), dot(zeros, zeros)
         came_true = share(float(ones.sum()), float(zeros.sum()), *squares)
-        score = float(weight @ known.score[cell == place]) / float(weight.sum())
+        score = dot(weight, known.score[cell == place]) / float(weight.sum())
         assert came_true.value is not None
         assert came_true.interval is not None
         found.append(ReliabilityBin(len(weight), score, came_true.value, came_true.interval))

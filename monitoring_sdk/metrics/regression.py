@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from monitoring_sdk.metrics.guards import conclude, lacking, left_out, nothing_to_count
 from monitoring_sdk.metrics.intervals import Z, finite, mean, mean_value, normal, on_logs
 from monitoring_sdk.metrics.numbers import LabelledNumbers, Pairs
+from monitoring_sdk.metrics.weights import dot
 from monitoring_sdk.value import Value
 
 Floats = NDArray[np.float64]
@@ -185,7 +186,7 @@ def median_absolute_error(pairs: Pairs) -> Value:
     weight = np.ones(n) if pairs.weight is None else pairs.weight[order]
     above = np.cumsum(weight)
     value = _quantile(ordered, above, 0.5)
-    half = Z * math.sqrt(float(weight @ weight)) / (2 * float(above[-1]))
+    half = Z * math.sqrt(dot(weight, weight)) / (2 * float(above[-1]))
     if half >= 0.5:
         return Value(value)
     low, high = (_quantile(ordered, above, 0.5 + side) for side in (-half, half))
