@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import warnings
 from pathlib import Path
 
@@ -291,6 +292,14 @@ def test_every_method_sees_the_shift_of_car_loan(car_loan) -> None:
 
 def derived(table: pa.Table, spec) -> pa.Array:
     return derive(table.combine_chunks().to_batches()[0], spec).column("pca_error")
+
+
+def test_the_page_on_drift_has_a_line_for_each_row_of_the_table() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "drift.md").read_text()
+    for row in JOINT.values():
+        assert re.search(
+            rf"^\| `{row.name}` \|.*\| {row.unit} \| {re.escape(row.description)} \|$", page, re.M
+        )
 
 
 def test_floors_are_in_the_units_of_the_value() -> None:
