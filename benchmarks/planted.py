@@ -64,8 +64,8 @@ def credit(n: int, covariate: float, concept: float, rng: np.random.Generator) -
 def fraud(n: int, covariate: float, concept: float, rng: np.random.Generator) -> Rows:
     """Clipped log loss on heavy-tailed amounts and many shops, one column half missing.
 
-    Covariate: amounts grow and more of them are online. Concept: fraud comes to shops too,
-    for amounts that are not small.
+    Covariate: amounts grow and more of them are online. Concept: fraud comes to the
+    morning, too.
     """
     amount = np.exp(rng.normal(3 + 0.8 * covariate, 1.0, n))
     online = rng.random(n) < 0.35 + 0.35 * covariate
@@ -74,7 +74,7 @@ def fraud(n: int, covariate: float, concept: float, rng: np.random.Generator) ->
     age = np.where(rng.random(n) < 0.4, np.nan, rng.exponential(300, n))
     night = (hour < 6).astype(float)
     risk = -2.6 + 0.9 * (amount > 40) + 1.2 * online * night + 0.9 * online * (amount > 25)
-    moved = 3.0 * concept * (amount > 15) * ~online
+    moved = 1.8 * concept * ((hour >= 6) & (hour < 12))
     y = rng.random(n) < expit(risk + moved + 0.4 * (shop % 5 == 0))
     score = expit(-2.3 + 0.7 * (amount > 40) + 0.4 * online)
     channel = np.where(online, "online", "shop")

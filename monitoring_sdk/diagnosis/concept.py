@@ -30,7 +30,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 STAKES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.95)
 ALPHA = 0.001
@@ -73,8 +72,7 @@ class ConceptState:
     def log_e_value(self) -> float:
         """Natural log of the e-value: evidence against "as the score says", since the start."""
         # What is not staked yet is still there.
-        kept = -math.log(self.windows + 1)
-        return float(logsumexp([*(v - math.log(len(STAKES)) for v in self.evidence), kept]))
+        return float(np.logaddexp(_mean(self.evidence), -math.log(self.windows + 1)))
 
     @property
     def p_value(self) -> float:
@@ -84,7 +82,7 @@ class ConceptState:
     @property
     def log_detector(self) -> float:
         """Natural log of the detector; minus infinity before the first window."""
-        return float(logsumexp(self.detection)) - math.log(len(STAKES))
+        return _mean(self.detection)
 
     @property
     def alarms(self) -> bool:
@@ -123,11 +121,10 @@ class ConceptState:
                 raise ValueError(f"concept drift: {name} must be numbers in [0, 1], one a row")
         if not 0 <= margin < 1 or not dependence >= 1:
             raise ValueError(f"concept drift: margin {margin}, dependence {dependence}")
-        stakes = np.array(STAKES)
-        # A stake on the worst row must leave something: 1 - b (1 + margin) > 0.
-        stakes = np.minimum(stakes, 0.95 / (1 + margin))
         gap = loss - usual - margin
-        growth = np.array([np.log1p(b * gap).sum() for b in stakes]) / dependence
+        # A stake on the worst row must leave something: 1 - b (1 + margin) > 0.
+        stakes = np.minimum(STAKES, 0.95 / (1 + margin))
+        growth = np.log1p(stakes[:, None] * gap).sum(axis=1) / dependence
         j = self.windows + 1
         evidence = np.logaddexp(self.evidence, -math.log(j * (j + 1))) + growth
         before = _RUINED if self.alarms else self.detection
@@ -159,6 +156,11 @@ class ConceptState:
         return cls(**{**data, **logs})
 
 
+def _mean(logs: tuple[float, ...]) -> float:
+    """Return the log of the mean of what the logs stand for."""
+    return float(np.logaddexp.reduce(logs)) - math.log(len(logs))
+
+
 def expected_error(probability: ArrayLike, said: ArrayLike) -> NDArray[np.float64]:
     """Return the chance that each prediction is wrong.
 
@@ -183,7 +185,7 @@ def calibration_margin(
     reference_loss: ArrayLike,
     score: ArrayLike,
     *,
-    z: float = 3.0,
+    z: float = 2.0,
     floor: float = 0.005,
 ) -> float:
     """Return by how much a window's mean loss may pass its expectation by the fit's error alone.

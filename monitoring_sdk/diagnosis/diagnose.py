@@ -12,6 +12,7 @@ from monitoring_sdk.diagnosis.losses import Losses, evenly
 from monitoring_sdk.diagnosis.segments import segments
 from monitoring_sdk.diagnosis.shifted import shifted_cells
 from monitoring_sdk.diagnosis.split import (
+    FEWEST_ROWS,
     FLOOR,
     Kind,
     Split,
@@ -111,7 +112,7 @@ def diagnose(
         Without LightGBM, which the `pipeline` extra brings.
     """
     left, right = (x.take(evenly(x.n, MOST_ROWS)) for x in (reference, current))
-    if min(left.n, right.n) == 0 or not reference.coder.names:
+    if min(left.n, right.n) < FEWEST_ROWS or not reference.coder.names:
         split = split_drop(left, right, seed=seed)
         return Diagnosis("none", _sentence("none", split, (), ()), split, gap=gap)
     expected = expected_loss(left, right, seed=seed)

@@ -14,7 +14,7 @@ MOST_ROWS = 40_000
 """The regressions learn from at most so many reference rows, evenly spaced."""
 
 
-TREES = 60
+TREES = 120
 _SETTINGS = {
     "objective": "regression",
     "learning_rate": 0.1,

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
 from monitoring_sdk.diagnosis.expected import Expected, expected_loss
 from monitoring_sdk.diagnosis.losses import Floats, Losses
@@ -32,9 +31,11 @@ Kind = Literal["covariate", "concept", "mixed", "none"]
 
 FEWEST_ROWS = 200
 """With fewer labelled rows in either sample nothing is split."""
-FEWEST_SHARED = 100
-"""With fewer effective rows on the shared inputs the parts cannot be told apart."""
-LEVEL = 0.99
+FEWEST_SHARED, LEAST_OVERLAP = 100, 0.15
+"""With fewer effective rows on the shared inputs, or a smaller overlap, the parts cannot be told
+apart: a regularised classifier finds an overlap of a tenth where there is none."""
+WIDTH = 3.0
+"""Half of an interval, in standard errors."""
 BLOCKS, DRAWS = 200, 500
 FLOOR, MINOR = 0.005, 0.15
 TERMS = ("total", "covariate", "concept", "into_shared", "out_of_shared")
@@ -130,8 +131,8 @@ def split_drop(
     Returns
     -------
     Split
-        With 99 % intervals by a Poisson bootstrap of 200 blocks of neighbouring rows; the fitted
-        models are held fixed. Undefined parts, with the reason, on too few rows or too few shared.
+        With intervals of three standard errors (99.7 %) on each side, by a Poisson bootstrap of
+        200 blocks of neighbouring rows; the fitted models are held fixed. Undefined parts, with the reason, on too few rows or too few shared.
 
     Raises
     ------
@@ -158,16 +159,16 @@ def split_drop(
     values: dict[str, Any] = {
         k: _value(found[i], spread[i], min(rows)) for i, k in enumerate(TERMS)
     }
-    if min(shared) < FEWEST_SHARED:
+    overlap = min(1.0, float(of_reference.mean() + of_current.mean()))
+    if min(shared) < FEWEST_SHARED or overlap < LEAST_OVERLAP:
         lost = Value.undefined(
-            f"the samples share too few inputs: {min(shared):.0f} effective rows, "
-            f"fewer than {FEWEST_SHARED}",
+            f"the samples share too few inputs: overlap {overlap:.2f}, "
+            f"{min(shared):.0f} effective rows",
             n=min(rows),
         )
         values = {k: v if k == "total" else lost for k, v in values.items()}
-    overlap = float(of_reference.mean() + of_current.mean())
     means = (float(reference.loss.mean()), float(current.loss.mean()))
-    return Split(**values, overlap=min(1.0, overlap), shared_rows=shared, rows=rows, means=means)
+    return Split(**values, overlap=overlap, shared_rows=shared, rows=rows, means=means)
 
 
 def _effective(weight: Floats) -> float:
@@ -205,14 +206,14 @@ def _bootstrap(sums: tuple[Floats, Floats], seed: int) -> Floats:
 
 
 def _value(number: float, spread: float, n: int) -> Value:
-    half = float(stats.norm.isf((1 - LEVEL) / 2) * spread)
+    half = WIDTH * float(spread)
     return Value(float(number), interval=(float(number) - half, float(number) + half), n=n)
 
 
 def attribute(split: Split, *, floor: float = FLOOR) -> Kind:
     """Name what moved the mean loss.
 
-    A part counts when its 99 % interval leaves out zero, it is at least `floor`, and at least
+    A part counts when its interval leaves out zero, it is at least `floor`, and at least
     15 % of the larger part; both count: "mixed", neither: "none". Where the samples share too few
     inputs for a split, a total that counts is "covariate": that the inputs moved is all that can
     be said.
