@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from init_sets import START, moments, write_diabetes, write_search, write_wine
 from sqlalchemy import create_engine
 
-from monitoring_sdk import cli
+from monitoring_sdk import cli, stages
+from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import MonitorConfig, load_config
-from monitoring_sdk.drafting.draft import Given
 from monitoring_sdk.drafting.guess import Draft
+from monitoring_sdk.drafting.parts import Given
 from monitoring_sdk.drafting.text import file_text, yaml_text
 from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.stages.drafting import draft_monitor
@@ -32,6 +33,21 @@ CAR_LOAN = Path(__file__).parent / "reference" / "car_loan"
 
 def monitoring(*arguments: Any) -> Result:
     return CliRunner().invoke(cli.main, [str(a) for a in arguments])
+
+
+def lives(config: MonitorConfig, *metrics: str) -> None:
+    """Build the baseline and walk on from its end: the drafted monitor does its work."""
+    assert config.baseline is not None
+    stages.build_baseline(config, now=datetime(2030, 1, 1, tzinfo=UTC))
+    start = config.span(config.baseline)[1]
+    windows = list(config.cadence.windows(start, start + 5 * config.cadence.approximate))
+    store = open_store("sqlite://")
+    reports = list(stages.walk(config, windows, store))
+    checks = [c for r in reports for c in r.checks]
+    assert [(c.key, c.reason) for c in checks if c.status in ("error", "undefined")] == []
+    assert {r.status for r in reports} == {"ok"}
+    measured = {c.name for c in checks if c.family == "performance" and c.value is not None}
+    assert measured >= set(metrics)
 
 
 def names(found: Draft, kind: str) -> list[str]:
@@ -135,6 +151,7 @@ def test_wine_of_three_classes(tmp_path: Path) -> None:
     assert columns.label == "cultivar"
     assert len(columns.numeric) == 13
     assert config.labels.delay.days >= 2
+    lives(config, "accuracy", "f1_macro", "roc_auc_ovr")
 
 
 def test_diabetes_as_amounts(tmp_path: Path) -> None:
@@ -145,6 +162,7 @@ def test_diabetes_as_amounts(tmp_path: Path) -> None:
     assert columns.score is None
     assert columns.id == ("visit_id",)
     assert "age" in columns.numeric
+    lives(config, "mae", "rmse", "bias")
 
 
 def test_lists_of_a_search(tmp_path: Path) -> None:
@@ -155,6 +173,7 @@ def test_lists_of_a_search(tmp_path: Path) -> None:
     assert (columns.score, columns.label) == ("score", "relevance")
     assert columns.timestamp.unit == "s"
     assert set(columns.id) == {"search_id", "position"}
+    lives(config, "ndcg@10", "mrr")
 
 
 def test_a_table_of_a_database(tmp_path: Path) -> None:
@@ -194,6 +213,22 @@ def test_a_score_without_a_telling_name_is_found_by_what_it_orders(tmp_path: Pat
     found = drafted(tmp_path, frame)
     assert found.value("columns.score") == "v17"
     assert "columns.score" in [g.key for g in found.doubtful]
+
+
+def test_a_score_that_is_no_probability_has_metrics_that_need_none(tmp_path: Path) -> None:
+    frame = some_rows()
+    found = drafted(tmp_path, frame.assign(proba=frame["proba"] * 900))
+    assert found.value("columns.score") == "proba"
+    assert "roc_auc" in found.value("metrics")
+    assert "log_loss" not in found.value("metrics")
+
+
+def test_labels_that_speak_of_other_classes_are_doubtful(tmp_path: Path) -> None:
+    frame = some_rows()
+    words = np.where(frame["y_pred"] == 1, "decline", "approve")
+    found = drafted(tmp_path, frame.assign(y_pred=words, y_true=frame["y_pred"]))
+    (doubt,) = [g for g in found.doubtful if g.key == "columns.label"]
+    assert "(0, 1) are not those of y_pred (approve, decline)" in doubt.why
 
 
 def test_the_positive_class_is_that_which_scores_higher(tmp_path: Path) -> None:
@@ -376,7 +411,7 @@ def test_without_out_the_file_goes_to_stdout_and_as_json_into_the_document(tmp_p
     assert {
         "key": "task",
         "value": "binary",
-        "why": "y_pred: 2 different values",
+        "why": "y_pred: two different values",
         "sure": True,
     } in (document["guesses"])
 

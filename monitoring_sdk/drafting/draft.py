@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,78 +18,20 @@ from monitoring_sdk.drafting.lists import find_lists
 from monitoring_sdk.drafting.moments import Moments, ToUtc, find_moments, find_timestamp
 from monitoring_sdk.drafting.names import hint, strength
 from monitoring_sdk.drafting.outcome import find_prediction, find_score, find_task, told
+from monitoring_sdk.drafting.parts import Found, Given, Sampled
 from monitoring_sdk.drafting.quality import expect
 from monitoring_sdk.drafting.spans import choose_baseline, choose_labels, choose_window
 from monitoring_sdk.drafting.truth import Truth, label_inside, truth_elsewhere, truth_inside
 from monitoring_sdk.errors import ConfigError, explain
+from monitoring_sdk.metrics.table import DEFAULTS
 from monitoring_sdk.window import Cadence
 
 _OPERATIONS = ("latency_ms", "error", "model_version", "weight")
+_OF_PROBABILITIES = ("log_loss", "brier", "ece")
 _ORDER = (
     *("id", "timestamp", "query", "item", "prediction", "score", "positive"),
     *("label", "label_timestamp", *_OPERATIONS),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What the user says, where no guess is wanted."""
-
-    timestamp: str | None = None
-    prediction: str | None = None
-    label: str | None = None
-    id: tuple[str, ...] = ()
-    task: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """Some rows of a source, spread evenly, and what holds for all of them.
-
-    Attributes
-    ----------
-    place : str or mapping
-        The source as a monitor file names it.
-    rows : int
-        All of its rows.
-    span : tuple of datetime, optional
-        The first and the last moment of all rows; needed of predictions.
-    why : str
-        What is to be said of the place.
-    """
-
-    place: str | Mapping[str, Any]
-    rows: int
-    table: pa.Table
-    span: tuple[datetime, datetime] | None = None
-    why: str = ""
-
-
-@dataclass(slots=True)
-class _Found:
-    """The parts found so far: a column that has one is no feature."""
-
-    facts: Mapping[str, Facts]
-    guesses: dict[str, Guess] = field(default_factory=dict)
-
-    def add(self, *guesses: Guess) -> None:
-        """Keep guesses, each of another key."""
-        self.guesses |= {g.key.removeprefix("columns."): g for g in guesses}
-
-    def columns(self, *parts: str) -> list[str]:
-        """Return the columns of some parts, of all without."""
-        found = []
-        for part, guess in self.guesses.items():
-            if (not parts or part in parts) and part != "positive":
-                found += _names(guess.value)
-        return found
-
-
-def _names(value: Any) -> list[str]:
-    if isinstance(value, Mapping):
-        # `{column: ts, unit: ms}` names one column, a mapping of classes one for each.
-        return [value["column"]] if set(value) == {"column", "unit"} else list(value.values())
-    return list(value) if isinstance(value, list) else [value] if isinstance(value, str) else []
 
 
 def draft(
@@ -112,46 +54,54 @@ def draft(
         Where no monitor is possible: no timestamp, no prediction, labels that join nothing.
     """
     rows = predictions.table
-    found = _Found(observe(rows))
+    found = Found(observe(rows))
     moments = find_moments(rows, to_utc)
     at, guess = find_timestamp(moments, rows, given.timestamp)
     found.add(guess)
     _named(found, rows, moments, given)
     truth = _truth(found, rows, at, moments, labels, to_utc, given)
     task = _outcome(found, rows, truth, given)
-    low, high = predictions.span or (_ends(at))
+    low, high = predictions.span or _ends(at)
     every = choose_window(predictions.rows, low, high, dates=at.dates)
-    context = Context(
-        rows,
-        at.at,
-        {n: m for n, m in moments.items() if n != at.column},
-        _outcomes(found, rows, truth),
-        Cadence(every.value).approximate,
-    )
-    features = sort_features(found.facts, found.columns(), context)
-    classes = [] if task.value in ("regression", "ranking") else _values(found, rows)
+    others = {n: m for n, m in moments.items() if n != at.column}
+    outcomes = _outcomes(found, rows, truth)
+    context = Context(rows, at.at, others, outcomes, Cadence(every.value).approximate)
+    head = [Guess("model", model, ""), task]
+    for key, place in (("predictions", predictions), ("labels", labels)):
+        if place is not None:
+            head.append(Guess(f"source.{key}", place.place, place.why))
     return Draft(
         model,
         (
-            Guess("model", model, ""),
-            task,
-            Guess("source.predictions", predictions.place, predictions.why),
-            *([Guess("source.labels", labels.place, labels.why)] if labels is not None else []),
+            *head,
             *(found.guesses[part] for part in _ORDER if part in found.guesses),
-            *features,
+            *sort_features(found.facts, found.columns(), context),
             every,
             Guess("window.timezone", "UTC", "whose midnight begins a day: write your own zone"),
             *(choose_labels(truth.delays, truth.share, every.value) if truth.facts else ()),
             *choose_baseline(every.value, low, high),
-            expect(
-                found.facts,
-                found.columns("id"),
-                found.columns("score") if task.value in ("binary", "multiclass") else (),
-                found.columns("prediction")[0],
-                classes,
-            ),
+            _expectations(found, rows, task.value),
+            *_metrics(found, task.value),
         ),
     )
+
+
+def _expectations(found: Found, rows: pa.Table, task: str) -> Guess:
+    (prediction,) = found.columns("prediction")
+    classes = task in ("binary", "multiclass")
+    scores = found.columns("score") if classes else ()
+    values = _values(rows, prediction) if classes else ()
+    return expect(found.facts, found.columns("id"), scores, prediction, values)
+
+
+def _metrics(found: Found, task: str) -> list[Guess]:
+    """Return the metrics where the usual ones do not suit the score: they need a probability."""
+    scores = found.columns("score")
+    if task != "binary" or not scores or found.facts[scores[0]].share:
+        return []
+    names = [n for n in DEFAULTS[task] if n not in _OF_PROBABILITIES]
+    why = f"the usual ones that need no probability, which {scores[0]} is not"
+    return [Guess("metrics", names, why)]
 
 
 def _ends(at: Moments) -> tuple[datetime, datetime]:
@@ -159,7 +109,7 @@ def _ends(at: Moments) -> tuple[datetime, datetime]:
     return min(ends.to_pylist()), max(ends.to_pylist())
 
 
-def _named(found: _Found, rows: pa.Table, moments: Mapping[str, Moments], given: Given) -> None:
+def _named(found: Found, rows: pa.Table, moments: Mapping[str, Moments], given: Given) -> None:
     """Take the columns that make rows lists, and those of operations: by their names."""
     if given.task in (None, "ranking") and given.prediction is None:
         found.add(*find_lists(rows, found.facts, found.columns()))
@@ -182,7 +132,7 @@ def _suits(part: str, known: Facts) -> bool:
 
 
 def _truth(
-    found: _Found,
+    found: Found,
     rows: pa.Table,
     at: Moments,
     moments: Mapping[str, Moments],
@@ -218,7 +168,7 @@ def _truth(
 
 
 def _id(
-    found: _Found, rows: pa.Table, taken: Sequence[str], labels: Sampled | None, given: Given
+    found: Found, rows: pa.Table, taken: Sequence[str], labels: Sampled | None, given: Given
 ) -> Guess:
     if not given.id:
         table = None if labels is None else labels.table
@@ -237,7 +187,7 @@ def _id(
     return Guess("columns.id", list(given.id) if len(given.id) > 1 else given.id[0], "as asked")
 
 
-def _outcome(found: _Found, rows: pa.Table, truth: Truth, given: Given) -> Guess:
+def _outcome(found: Found, rows: pa.Table, truth: Truth, given: Given) -> Guess:
     """Find the task, and the score that suits it; return the guess of the task."""
     (prediction,) = found.columns("prediction")
     if "query" in found.guesses:
@@ -247,18 +197,43 @@ def _outcome(found: _Found, rows: pa.Table, truth: Truth, given: Given) -> Guess
     taken = [c for c in found.columns() if c != prediction]
     if task.value == "binary":
         found.add(*find_score(rows, found.facts, prediction, taken))
+        found.add(*_apart(found, rows, prediction, truth))
     elif task.value == "multiclass":
         names = _classes(rows, prediction, truth)
-        found.add(find_class_scores(rows, found.facts, prediction, taken, names))
+        scores = find_class_scores(rows, found.facts, prediction, taken, names)
+        found.add(scores)
+        if scores.value is not None and given.task is None:
+            why = f"{prediction} has {len(names)} classes, each with a probability"
+            task = Guess("task", "multiclass", why)
     elif task.value == "ranking":
-        scores = [
-            f
-            for f in found.facts.values()
-            if hint("score", f.name) is not None and f.name not in found.columns()
-        ]
-        if scores:
-            found.add(Guess("columns.score", scores[0].name, "by its name: it orders the lists"))
+        free = [f.name for f in found.facts.values() if f.name not in found.columns()]
+        named = [n for n in free if hint("score", n) is not None]
+        if named:
+            found.add(Guess("columns.score", named[0], "by its name: it orders the lists"))
     return task
+
+
+def _apart(found: Found, rows: pa.Table, prediction: str, truth: Truth) -> list[Guess]:
+    """Return the doubt whether a label speaks of the classes that are predicted."""
+    said, true = (
+        {str(v) for v in class_names(c) if v is not None}
+        for c in (
+            rows.column(prediction),
+            truth.values if truth.values is not None else pa.nulls(0),
+        )
+    )
+    label = found.guesses.get("label")
+    if label is None or not true or said & true:
+        return []
+    why = (
+        f"its values ({_few(true)}) are not those of {prediction} ({_few(said)}), and classes are "
+        "compared by name: write both alike"
+    )
+    return [Guess(label.key, label.value, why, sure=False)]
+
+
+def _few(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)[:3])
 
 
 def _classes(rows: pa.Table, prediction: str, truth: Truth) -> list[str]:
@@ -266,14 +241,15 @@ def _classes(rows: pa.Table, prediction: str, truth: Truth) -> list[str]:
     return sorted({str(v) for c in columns for v in class_names(c) if v is not None})
 
 
-def _values(found: _Found, rows: pa.Table) -> list[Any]:
-    """Return the distinct predictions as they are stored, but whole floats as integers."""
-    (prediction,) = found.columns("prediction")
-    values = [v for v in rows.column(prediction).unique().to_pylist() if v is not None and v == v]
-    return sorted(values, key=str)
+def _values(rows: pa.Table, prediction: str) -> list[Any]:
+    """Return the distinct predictions as they are stored."""
+    values = rows.column(prediction).unique().to_pylist()
+    known = [v for v in values if v is not None]
+    # What is no number is no class.
+    return sorted((v for v in known if not isinstance(v, float) or math.isfinite(v)), key=str)
 
 
-def _outcomes(found: _Found, rows: pa.Table, truth: Truth) -> dict[str, Any]:
+def _outcomes(found: Found, rows: pa.Table, truth: Truth) -> dict[str, Any]:
     """Return what a feature must not copy."""
     names = [*found.columns("prediction"), *found.columns("score")]
     copied = {n: rows.column(n).combine_chunks() for n in names}

@@ -153,7 +153,7 @@ def _of_time(known: Facts, context: Context) -> str | None:
         since = (context.at - moments.at) / np.timedelta64(1, "h")
         # From the first hour of a day to its last, in whatever zone it is a day.
         near = (since >= -14) & (since <= 38)
-        if moments.dates and near[~np.isnan(since)].mean() > 0.99:
+        if moments.dates and near.sum() > 0.99 * max(1, (~np.isnan(since)).sum()):
             return "the date of the timestamp"
         return None
     if known.kind == "number" and known.whole and known.distinct <= 400:

@@ -115,7 +115,8 @@ def find_task(prediction: Facts, label: Facts | None, given: str | None = None) 
             f"with it, or name one with --prediction ({prediction.name} is then the score)"
         )
     if classes and levels <= 2:
-        why = f"{' and '.join(f.name for f in both)}: {levels} different values"
+        why = f"{' and '.join(f.name for f in both)}: "
+        why += "two different values" if levels == 2 else "one value, of two as it seems"
         return Guess("task", "binary", why, sure=levels == 2)
     if classes or any(f.kind == "text" for f in both):
         return _multiclass(prediction, label, levels)

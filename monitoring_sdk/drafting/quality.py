@@ -25,36 +25,23 @@ def expect(
     values : sequence
         Every class that was predicted, empty where predictions are amounts.
     """
-    items = []
-    for name in dict.fromkeys((*ids, prediction)):
-        if not facts[name].nulls:
-            items.append(_item("expect_column_values_to_not_be_null", name, "never missing"))
+    items = [
+        _item("expect_column_values_to_not_be_null", name, "never missing")
+        for name in dict.fromkeys((*ids, prediction))
+        if not facts[name].nulls
+    ]
+    between = ("expect_column_values_to_be_between", "a probability")
     for name in scores:
         if facts[name].share:
-            items.append(
-                _item(
-                    "expect_column_values_to_be_between",
-                    name,
-                    "a probability",
-                    min_value=0,
-                    max_value=1,
-                )
-            )
+            items.append(_item(between[0], name, between[1], min_value=0, max_value=1))
     if len(ids) == 1 and facts[ids[0]].distinct == facts[ids[0]].rows:
         # One row that comes twice is no reason to look at nothing else: a warning.
         why = "never twice; a warning, so that the rest is still looked at"
         items.append(_item("expect_column_values_to_be_unique", ids[0], why, severity="warning"))
     if 0 < len(values) <= _MOST_VALUES:
+        kind = "expect_column_values_to_be_in_set"
         why = "the classes seen so far; a new one is told, and the rest is still looked at"
-        items.append(
-            _item(
-                "expect_column_values_to_be_in_set",
-                prediction,
-                why,
-                value_set=list(values),
-                severity="warning",
-            )
-        )
+        items.append(_item(kind, prediction, why, value_set=list(values), severity="warning"))
     rows = facts[prediction].rows
     said = f"met by all {rows} rows looked at; a critical one that fails skips the window"
     return Guess("quality", tuple(items), said)

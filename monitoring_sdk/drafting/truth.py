@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class Truth:
     guesses: tuple[Guess, ...]
     values: Any = None
     facts: Facts | None = None
-    delays: NDArray[np.float64] = None  # type: ignore[assignment]
+    delays: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     share: float | None = None
 
 

@@ -11,11 +11,11 @@ from monitoring_sdk.adapters.sources import listing
 from monitoring_sdk.adapters.sources.source import open_source, read_table
 from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.config_sections import SourceSpec, TimestampColumn
-from monitoring_sdk.drafting.draft import Given, Sampled
 from monitoring_sdk.drafting.draft import draft as guess_file
 from monitoring_sdk.drafting.facts import observe
 from monitoring_sdk.drafting.guess import Draft
 from monitoring_sdk.drafting.moments import Moments, find_moments, find_timestamp
+from monitoring_sdk.drafting.parts import Given, Sampled
 from monitoring_sdk.drafting.text import file_text
 from monitoring_sdk.drafting.truth import label_inside
 from monitoring_sdk.errors import ConfigError
