@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,6 +70,15 @@ class Embedding:
         """Return the moments of the good vectors."""
         rows, bad = self.rows(array, name)
         return vector_moments(rows, bad=bad)
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the JSON form."""
+        return {"length": self.length, "seed": self.seed}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, int]) -> Embedding:
+        """Read the JSON form back."""
+        return cls(data["length"], data["seed"])
 
 
 def fit_embedding(array: pa.Array | pa.ChunkedArray, name: str = "", seed: int = 0) -> Embedding:
