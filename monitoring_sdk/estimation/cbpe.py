@@ -32,7 +32,7 @@ from monitoring_sdk.estimation.overlap import density_ratio
 from monitoring_sdk.estimation.rows import MOST_WEIGHTED, Reference, Rows
 
 Floats = NDArray[np.float64]
-_DRAWN_CELLS, _FEWEST_DRAWS, _MOST_DRAWS = 2_000_000, 25, 100
+_DRAWN_CELLS, _FEWEST_DRAWS, _MOST_DRAWS = 400_000, 30, 100
 _FEWEST_WINDOWS = 5
 
 
@@ -107,6 +107,25 @@ def weighted_cbpe(
         return undefined(names, ratio.fault, rows.n)
     fits = fit_all(near, ratio.weight)
     return _estimates(reference, window, rows, names, fits, seed, ratio.notes)
+
+
+def calibrated_for(
+    reference: Reference, window: Rows, *, seed: int = 0
+) -> tuple[Calibrator | None, str | None]:
+    """Return the calibrator of the reference as a window would have it, or why there is none.
+
+    Where the reference has no rows like the window's, it is the calibrator of the reference as it
+    is, and the reason says so.
+    """
+    rows, reason = readable(reference, window)
+    if reason:
+        return None, reason
+    near = reference.thinned(MOST_WEIGHTED)
+    ratio = density_ratio(near, rows, seed=seed)
+    if ratio.fault:
+        return _plain_fits(reference).whole, ratio.fault
+    weight = ratio.weight * near.rows.weights
+    return fit_calibrator(near.rows.score, near.truth, weight), None
 
 
 def readable(reference: Reference, window: Rows) -> tuple[Rows, str | None]:

@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring_sdk.domain import tell_apart
-from monitoring_sdk.estimation.rows import MOST_WEIGHTED, Reference, Rows
+from monitoring_sdk.estimation.rows import Reference, Rows
 
 Floats = NDArray[np.float64]
 
+MOST_COMPARED = 4_000
+"""So many rows of each side a classifier is fitted on; it then speaks for the others too."""
+FOLDS = 2
 LEAST, MOST = 0.001, 20.0
 """Ratios are kept within these: beyond them a single row would speak for a window."""
 FEWEST_EFFECTIVE = 50
@@ -64,7 +67,7 @@ def density_ratio(reference: Reference, window: Rows, *, seed: int = 0) -> Ratio
     Parameters
     ----------
     reference : Reference
-        Thinned to `MOST_WEIGHTED` rows already; the window is thinned here.
+        Thinned to `MOST_WEIGHTED` rows already.
     window : Rows
         Coded by the reference's coder.
 
@@ -74,15 +77,29 @@ def density_ratio(reference: Reference, window: Rows, *, seed: int = 0) -> Ratio
     were equally large, from a classifier that did not see the row (Bickel, Brueckner and Scheffer,
     2009, JMLR 10).
     """
-    rows = window.matrix
-    if window.n > MOST_WEIGHTED:
-        rows = rows[np.arange(MOST_WEIGHTED) * window.n // MOST_WEIGHTED]
-    domain = tell_apart(reference.rows.matrix, rows, reference.coder.is_category, seed=seed)
-    weight = np.clip(_odds(domain.reference), LEAST, MOST)
-    covered = float(np.mean(_odds(domain.current) < MOST)) if len(rows) else 0.0
+    kept, rest = _cut(reference.rows.matrix)
+    seen, _ = _cut(window.matrix)
+    domain = tell_apart(
+        reference.rows.matrix[kept],
+        window.matrix[seen],
+        reference.coder.is_category,
+        seed=seed,
+        folds=FOLDS,
+    )
+    chance = np.empty(reference.n)
+    chance[kept], chance[rest] = domain.reference, domain.predict(reference.rows.matrix[rest])
+    weight = np.clip(_odds(chance), LEAST, MOST)
+    covered = float(np.mean(_odds(domain.current) < MOST)) if window.n else 0.0
     effective = float(weight.sum() ** 2 / (weight**2).sum()) if len(weight) else 0.0
     return Ratio(weight / weight.mean() if len(weight) else weight, effective, covered)
 
 
 def _odds(probability: Floats) -> Floats:
     return probability / np.maximum(1 - probability, 1e-12)
+
+
+def _cut(matrix: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return evenly spaced rows to fit on, and the others."""
+    n = len(matrix)
+    kept = np.arange(min(n, MOST_COMPARED)) * n // max(min(n, MOST_COMPARED), 1)
+    return kept, np.setdiff1d(np.arange(n), kept, assume_unique=True)

@@ -15,8 +15,10 @@ Floats = NDArray[np.float64]
 MOST_ROWS = 50_000
 """A reference keeps so many rows at most."""
 MOST_WEIGHTED = 10_000
-"""So many reference rows are compared with a window's features."""
-GROUPS = 20
+"""So many reference rows are weighted towards a window."""
+BLOCKS = 20
+"""Into so many stretches a reference is cut that says nothing of its windows."""
+GROUPS = 10
 """Into so many stretches of time a reference is cut, to leave each out in turn."""
 
 
@@ -161,7 +163,7 @@ def reference(
     truth : array, shape (n,)
         -1 (NaN for regression) where there is no label.
     block : array of int, shape (n,), optional
-        The reference window of each row; without it, `GROUPS` stretches of equally many rows.
+        The reference window of each row; without it, `BLOCKS` stretches of equally many rows.
 
     Examples
     --------
@@ -172,6 +174,6 @@ def reference(
     number = truth.astype(np.float64)
     there = np.isfinite(number) if task == "regression" else number >= 0
     if block is None:
-        block = np.arange(rows.n) * GROUPS // max(rows.n, 1)
+        block = np.arange(rows.n) * BLOCKS // max(rows.n, 1)
     whole = Reference(task, rows, truth, coder, block, tuple(classes), payoff)
     return whole.take(there & rows.usable()).thinned(MOST_ROWS)
