@@ -98,7 +98,7 @@ def filled_labels_due(
     newest : datetime or None
         The latest timestamp of any label row seen.
     dated : bool
-        Whether label rows have a timestamp; without, it cannot be told.
+        Whether label rows have a timestamp; without, it cannot be told, and they are believed.
 
     Returns
     -------
@@ -125,6 +125,26 @@ def filled_labels_due(
         last = "it has no label yet" if newest is None else f"newest label {_moment(newest)}"
         return DueState("waiting", f"label table is stale: {last}, needed until {_moment(needed)}")
     return DueState("ready", f"newest label {_moment(newest)}")
+
+
+def known_until(as_of: datetime, newest: datetime | None, step: timedelta) -> datetime | None:
+    """Return until when a label that is missing is known to be missing; None: it never is.
+
+    Parameters
+    ----------
+    as_of : datetime
+        The moment up to which labels were read.
+    newest, step
+        As for `filled_labels_due`.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> june = datetime(2013, 6, 1, tzinfo=UTC)
+    >>> known_until(datetime(2013, 6, 9, tzinfo=UTC), june, timedelta(days=1)).day
+    2
+    """
+    return None if newest is None else min(as_of, newest + step)
 
 
 def _moment(at: datetime) -> str:

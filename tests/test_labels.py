@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from monitoring_sdk import label_stream, labels
 from monitoring_sdk.errors import SourceError
-from monitoring_sdk.label_due import labels_due
+from monitoring_sdk.label_due import filled_labels_due, labels_due
 from monitoring_sdk.labels import ResolvedLabels, resolve
 from monitoring_sdk.metrics.labelled import labelled
 from monitoring_sdk.metrics.table import metric
@@ -312,6 +312,28 @@ def test_any_table_resolves_as_the_rule_says(
     )
 
 
+@settings(max_examples=80, deadline=None)
+@given(rows=ROWS, cutoffs=st.lists(st.integers(-1, 5), min_size=6, max_size=6))
+def test_each_prediction_has_the_label_of_its_own_moment(
+    rows: list[tuple[Any, Any, int]], cutoffs: list[int]
+) -> None:
+    ids = [3, 1, 0, 1, None, 7]
+    table = [(name, label, at(hours)) for name, label, hours in rows]
+    moments = [
+        (at(h) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) for h in cutoffs
+    ]
+    history = seen(ids, table).history
+    expected = [seen(ids, table, at(h)).label.to_pylist()[i] for i, h in enumerate(cutoffs)]
+    assert history.known_by(np.array(moments)).to_pylist() == expected
+
+
+def test_the_newest_row_of_the_table_counts_whatever_it_says() -> None:
+    rows = [(1, 0, at(1)), (9, None, at(3)), (None, 1, at(4)), (1, 1, at(6)), (1, 1, None)]
+    assert seen([1], rows).newest == at(6)
+    assert seen([1], rows, at(5)).newest == at(4)
+    assert seen([1], rows, at(0)).newest is None
+
+
 def test_small_batches_and_changing_types_make_no_difference(monkeypatch: Any) -> None:
     rng = np.random.default_rng(5)
     table = pd.DataFrame({"id": rng.integers(0, 50, 200), "y": rng.integers(0, 2, 200)})
@@ -415,6 +437,25 @@ def test_a_million_predictions_and_labels_take_seconds(text: bool) -> None:
     assert time.process_time() - start < 10  # about 1.3 s; a loop over rows takes far longer
 
 
+def test_a_million_rows_are_asked_at_moments_of_their_own_in_seconds() -> None:
+    n = 1_000_000
+    rng = np.random.default_rng(0)
+    table = pa.table({"id": rng.permutation(n), "y": rng.integers(0, 2, n)})
+    table = table.append_column("t", pa.array(rng.integers(0, 10**9, n)))
+    found = resolve(
+        pa.table({"id": rng.permutation(n)}),
+        [table],
+        id_columns=["id"],
+        label="y",
+        label_timestamp="t",
+        unit="s",
+    )
+    start = time.process_time()
+    known = found.history.known_by(np.full(n, 5 * 10**14))
+    assert 0.45 < 1 - known.null_count / n < 0.55
+    assert time.process_time() - start < 8  # about 1 s
+
+
 WEEK = Window(at(0), at(24 * 7))
 DELAY, GIVE_UP = timedelta(days=2), timedelta(days=14)
 
@@ -444,3 +485,23 @@ def test_without_an_end_it_waits_on() -> None:
     due = labels_due(WEEK, WEEK.end + timedelta(days=999), DELAY, 0.9, None, 0.8996)
     assert due.state == "waiting"
     assert due.reason == "89.9 % of the labels are known, 90.0 % are asked for"
+
+
+@pytest.mark.parametrize(
+    ("days", "newest", "state"),
+    [
+        (1.9, 9, "pending"),
+        (2, 8, "ready"),
+        (2, 7.99, "waiting"),
+        (30, 7.99, "waiting"),
+        (30, None, "waiting"),
+    ],
+)
+def test_when_a_missing_label_says_something(days: float, newest: Any, state: str) -> None:
+    """Labels of the week are due on day 9; a table of daily writes is not stale on day 8."""
+    last = None if newest is None else at(24 * newest)
+    as_of = WEEK.end + timedelta(days=days)
+    due = filled_labels_due(WEEK, as_of, DELAY, timedelta(days=1), last)
+    assert due.state == state
+    undated = filled_labels_due(WEEK, as_of, DELAY, timedelta(days=1), None, dated=False)
+    assert undated.state == ("pending" if state == "pending" else "ready")

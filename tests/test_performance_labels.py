@@ -17,7 +17,7 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.labels import with_missing
 from monitoring_sdk.report import Check
-from monitoring_sdk.stages import build_baseline, walk
+from monitoring_sdk.stages import build_baseline, labelled_rows, walk
 from monitoring_sdk.stages.label_age import age_text, label_ages
 from monitoring_sdk.stages.metrics import judge_windows, result_of
 from monitoring_sdk.stages.performance import join_labels
@@ -177,6 +177,25 @@ def test_without_a_label_yet_and_without_timestamps_it_says_so(tmp_path: Path) -
     assert found.due.state == "ready"
     assert found.note is not None
     assert found.note.endswith("whether their table is stale cannot be told")
+
+
+def test_an_empty_table_without_timestamps_is_stale(tmp_path: Path) -> None:
+    config = payments(tmp_path, until=0, columns={"label_timestamp": None})
+    (found,) = join_labels(config, [Window(day(1), day(2))], NOW)
+    assert (found.due.state, found.due.judged) == ("waiting", False)
+
+
+def test_a_trainer_gets_the_negatives_whose_time_is_over(tmp_path: Path) -> None:
+    """The table ends on the 25th day, labels are due after two: rows of the 22nd have theirs."""
+    config = payments(tmp_path, until=25)
+    rows = labelled_rows(config, Window(day(0), day(DAYS)), NOW)
+    assert set(rows["y_true"].dropna()) == {0, 1}
+    newest = pd.Timestamp(rows["known_at"].max()).tz_convert("UTC")
+    negatives = rows[rows["y_true"] == 0]["at"]
+    assert negatives.max() <= newest - pd.Timedelta(days=2)
+    settled = rows["at"] <= newest - pd.Timedelta(days=2)
+    assert rows.loc[settled, "y_true"].notna().all()
+    assert set(rows.loc[~settled, "y_true"].dropna()) <= {1}
 
 
 @pytest.mark.parametrize(

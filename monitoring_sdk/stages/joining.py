@@ -16,6 +16,7 @@ from monitoring_sdk.adapters.sources.source import open_source, together
 from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import SourceError
+from monitoring_sdk.label_due import known_until
 from monitoring_sdk.labels import ResolvedLabels, resolve, with_missing
 from monitoring_sdk.metrics.rows import LabelledRows, read_rows
 from monitoring_sdk.profile.levels import canonical_level
@@ -95,6 +96,24 @@ class Joined:
     def label(self) -> pa.Array:
         """The label of each row as of now; a missing one is `labels.missing_is`, where set."""
         return self.filled(self.found.label)
+
+    def settled_label(self) -> pa.Array:
+        """Return each row's label; `labels.missing_is` only where it is known to be missing."""
+        labels, until = self.config.labels, self.as_of
+        step = self.config.cadence.approximate
+        if labels.missing_is is None:
+            return self.found.label
+        if self.config.columns.label_timestamp is not None:
+            known = known_until(until, self.found.newest, step)
+            if known is None:
+                return self.found.label
+            until = known
+        # A row's labels are due after those of its window, which ends a step later at most.
+        due = np.datetime64((until - labels.delay - step).replace(tzinfo=None), "us")
+        fills = (self.found.history.ids >= 0) & (self.moments <= due)
+        if self.eligible is not None:
+            fills &= self.eligible
+        return with_missing(self.found.label, labels.missing_is, fills)
 
     def label_at(self, ends: NDArray[np.int64], age: timedelta) -> pa.Array:
         """Return the label of each row as it was when its window was so old.
@@ -227,7 +246,17 @@ def join_rows(config: MonitorConfig, windows: Sequence[Window], as_of: datetime)
         When either source cannot be read, or lacks a column.
     """
     span = Window(min(w.start for w in windows), max(w.end for w in windows))
-    table = _predictions(config, span)
+    return join_table(config, _predictions(config, span), span, as_of)
+
+
+def join_table(config: MonitorConfig, table: pa.Table, span: Window, as_of: datetime) -> Joined:
+    """Find the labels, as of a moment, of predictions that were read before.
+
+    Raises
+    ------
+    SourceError
+        When the labels cannot be read, or a column is lacking.
+    """
     columns, known = config.columns, config.columns.label_timestamp
     missing = [c for c in columns.id if c not in table.column_names]
     if missing:

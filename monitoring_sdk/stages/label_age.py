@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from monitoring_sdk.alarms.provisional import MIN_WINDOWS, ReferenceSeries
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.evaluate import MIN_ROWS
+from monitoring_sdk.label_due import known_until
 from monitoring_sdk.measure import Measurement, measure_metrics
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import check_key
@@ -121,11 +122,12 @@ def _rungs(joined: Joined, windows: Sequence[Window]) -> list[_Rung]:
     """Return the ages at which the labels of the reference rows differ."""
     labels = joined.config.labels
     if joined.config.columns.label_timestamp is None:
-        return [_Rung("", joined.label, frozenset(windows))]
+        due = windows if labels.missing_is is None else _reached(joined, windows, labels.delay)
+        return [_Rung("", joined.label, frozenset(due))]
     ends = _ends(joined, windows)
     found: list[tuple[timedelta, _Rung]] = []
     for age in label_ages(labels.delay, labels.deadline):
-        reached = frozenset(w for w in windows if w.end + age <= _known_until(joined))
+        reached = _reached(joined, windows, age)
         label = joined.label_at(ends, age)
         if found:
             mature = pa.array(_rows_of(joined, reached))
@@ -141,14 +143,15 @@ def _rungs(joined: Joined, windows: Sequence[Window]) -> list[_Rung]:
     return [final, *(rung for _, rung in younger), *early]
 
 
-def _known_until(joined: Joined) -> datetime:
-    """Return the moment until which labels are known: a stale table ends before `as_of`."""
-    if joined.config.labels.missing_is is None:
-        return joined.as_of
-    newest = joined.found.newest
-    if newest is None:
-        return datetime.min.replace(tzinfo=UTC)
-    return min(joined.as_of, newest + joined.config.cadence.approximate)
+def _reached(joined: Joined, windows: Sequence[Window], age: timedelta) -> frozenset[Window]:
+    """Return the windows that are so old, and whose missing labels are known to be missing."""
+    config, until = joined.config, joined.as_of
+    if config.labels.missing_is is not None and config.columns.label_timestamp is not None:
+        known = known_until(until, joined.found.newest, config.cadence.approximate)
+        if known is None:
+            return frozenset()
+        until = known
+    return frozenset(w for w in windows if w.end + age <= until)
 
 
 def _rows_of(joined: Joined, windows: frozenset[Window]) -> NDArray[np.int64]:

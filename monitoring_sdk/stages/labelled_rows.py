@@ -9,9 +9,8 @@ import pandas as pd
 from monitoring_sdk.adapters.sources.source import read_table
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError
-from monitoring_sdk.labels import resolve
 from monitoring_sdk.stages.handle import open_predictions
-from monitoring_sdk.stages.joining import label_batches
+from monitoring_sdk.stages.joining import join_table
 from monitoring_sdk.window import Window
 
 
@@ -29,7 +28,8 @@ def labelled_rows(config: MonitorConfig, span: Window, as_of: datetime) -> pd.Da
     Returns
     -------
     DataFrame
-        A row for each prediction. The column of `columns.label` is null without a label; where
+        A row for each prediction. The column of `columns.label` is null without a label, or is
+        `labels.missing_is` where a row that can get one has none when its time is over; where
         the monitor file names a `label_timestamp`, that column says since when it is known (UTC).
 
     Raises
@@ -45,17 +45,9 @@ def labelled_rows(config: MonitorConfig, span: Window, as_of: datetime) -> pd.Da
     source = open_predictions(config)
     names = source.schema(span, columns.timestamp).names
     table = read_table(source, names, window=span, timestamp=columns.timestamp)
-    found = resolve(
-        table,
-        label_batches(config, span, as_of),
-        id_columns=columns.id,
-        label=columns.label,
-        label_timestamp=None if known is None else known.column,
-        unit=None if known is None else known.unit,
-        as_of=as_of,
-    )
+    joined = join_table(config, table, span, as_of)
     rows: pd.DataFrame = table.to_pandas()
-    rows[columns.label] = found.label.to_pandas().to_numpy()
+    rows[columns.label] = joined.settled_label().to_pandas().to_numpy()
     if known is not None:
-        rows[known.column] = found.label_timestamp.to_pandas().array
+        rows[known.column] = joined.found.label_timestamp.to_pandas().array
     return rows

@@ -141,7 +141,8 @@ def _due(joined: Joined, window: Window, coverage: float | None) -> DueState:
         labels.delay,
         config.cadence.approximate,
         joined.found.newest,
-        dated=config.columns.label_timestamp is not None,
+        # An empty table is stale, whatever columns it has.
+        dated=config.columns.label_timestamp is not None or not joined.found.counts.label_rows,
     )
 
 
