@@ -4,8 +4,9 @@
 
 Writes a seeded, zstd-compressed file of N rows x 52 columns (40 numeric of several types, 12 of
 text or few values) to a temporary folder, then, each in a process of its own and alternating,
-decodes it with pyarrow and does nothing, and profiles it. Prints the CPU seconds (user + system,
-all threads) of both, their ratio, wall time, and peak memory.
+decodes it with pyarrow and does nothing, profiles it, and profiles it with a segmentation of ten
+levels. Prints the CPU seconds (user + system, all threads) of each, their ratio to decoding, wall
+time, and peak memory.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ from monitoring_sdk.profile.grid import (
     fit_numeric,
 )
 from monitoring_sdk.profile.profile import profile_batches
+from monitoring_sdk.profile.segments import Segmentation
+from monitoring_sdk.profile.sliced import SlicedBuilder, Slicing
 
+SEGMENTS = Segmentation(("text_12",), tuple((f"level {j:05d}",) for j in range(10)))
 CARDINALITY = (2, 3, 5, 8, 12, 20, 50, 200, 1_000, 5_000)
 FIT_ROWS = 200_000
 
@@ -97,6 +101,13 @@ def measure(what: str, folder: Path, batch_rows: int, threads: bool) -> None:
     cpu, wall = time.process_time(), time.perf_counter()
     if what.startswith("decode"):
         rows = sum(b.num_rows for b in batches(path, batch_rows, threads, texts))
+    elif what.endswith("segments"):
+        builder = SlicedBuilder(grid, Slicing((SEGMENTS,)))
+        for batch in batches(path, batch_rows, threads, texts):
+            builder.add(batch)
+        found = builder.result()
+        rows = sum(part.rows for part in found.slices.values())
+        assert rows == found.rows
     else:
         rows = profile_batches(batches(path, batch_rows, threads, texts), grid).rows
     took = {
@@ -133,7 +144,7 @@ def main() -> None:
 
 def report(folder: Path, batch_rows: int, repeat: int, threads: bool) -> None:
     """Print the least of some alternating repetitions: what the neighbours add is not ours."""
-    kinds = ("decode", "profile", "profile-dictionary")
+    kinds = ("decode", "profile", "profile-dictionary", "profile-segments")
     seen: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
     for _ in range(repeat):
         for kind in kinds:

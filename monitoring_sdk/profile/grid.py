@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -184,6 +184,8 @@ def _column_from_dict(data: Mapping[str, Any]) -> NumericGrid | CategoricalGrid:
     return CategoricalGrid.from_dict(data)
 
 
+# A rare level comes again in every batch and in every segment.
+@lru_cache(maxsize=1 << 15)
 def hash_level(level: str, salt: str) -> str:
     """Return 16 hex digits that stand for a level without showing it.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.profile.categorical import count_levels
-from monitoring_sdk.profile.grid import Grid
+from monitoring_sdk.profile.grid import CategoricalGrid, Grid
 from monitoring_sdk.profile.profile import Profile, ProfileBuilder
 from monitoring_sdk.profile.segments import Segmentation, level_codes
 from monitoring_sdk.report import slice_key
@@ -122,6 +122,8 @@ class SlicedBuilder:
         """
         codes = self._codes(batch)
         inputs, outputs = (_narrow(batch, g) for g in (self._inputs, self._outputs))
+        if self._slicing.segmentations:
+            inputs, outputs = _coded(inputs, self._inputs), _coded(outputs, self._outputs)
         champion = None if codes is None else codes == 0
         by_champion = outputs if champion is None else outputs.filter(pa.array(champion))
         whole = self._builders("")
@@ -196,6 +198,19 @@ def _narrow(batch: pa.RecordBatch, grid: Grid) -> pa.RecordBatch:
     """Keep the columns that a grid counts, one that is there twice twice."""
     wanted = [i for i, name in enumerate(batch.schema.names) if name in grid.columns]
     return batch.select(wanted)
+
+
+def _coded(batch: pa.RecordBatch, grid: Grid) -> pa.RecordBatch:
+    """Look each text of a category up once, where its rows are counted several times."""
+    columns = [
+        column.dictionary_encode()
+        if pa.types.is_string(column.type) and isinstance(grid.columns[name], CategoricalGrid)
+        else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
+    if not columns:
+        return batch
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _apart(batch: pa.RecordBatch, places: NDArray[np.intp]) -> Iterator[tuple[int, pa.RecordBatch]]:
