@@ -20,6 +20,7 @@ from monitoring_sdk.comparison import Comparison, Recent
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.measure import Layout, Measurement
 from monitoring_sdk.profile.grid import Grid
+from monitoring_sdk.profile.joint import JointSpec
 from monitoring_sdk.profile.phases import Phases
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
@@ -49,6 +50,8 @@ class Baseline:
         A profile for each hour or day of the calendar, where windows are compared by phase.
     recent : tuple of Recent
         The newest windows of the span, where they are compared with windows before them.
+    joint : JointSpec
+        What is counted of whole rows; nothing in the baselines of an older version.
     """
 
     model: str
@@ -68,6 +71,7 @@ class Baseline:
     comparison: Comparison = field(default_factory=Comparison)
     phases: Phases | None = None
     recent: tuple[Recent, ...] = ()
+    joint: JointSpec = field(default_factory=JointSpec)
 
     @property
     def rows(self) -> int:
@@ -134,6 +138,8 @@ def to_files(baseline: Baseline) -> dict[str, str]:
         files["slices.json"] = "{\n" + inner + "}\n"
     if parts:
         files["reference_slices.csv"] = slices_text(baseline.windows, parts)
+    if baseline.joint.sources:
+        files["joint.json"] = _columns(baseline.joint.to_dict())
     if baseline.phases is not None:
         files["phases.json"] = _phases(baseline.phases)
     if baseline.recent:
@@ -188,6 +194,9 @@ def from_files(files: Mapping[str, str]) -> Baseline:
             if "phases.json" in files
             else None,
             recent=tuple(Recent.from_dict(d) for d in json.loads(files.get("recent.json", "[]"))),
+            joint=JointSpec.from_dict(json.loads(files["joint.json"]))
+            if "joint.json" in files
+            else JointSpec(),
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise BaselineError(f"the baseline is damaged: {type(error).__name__}: {error}") from None

@@ -16,6 +16,7 @@ from monitoring_sdk.metrics.operations import OPERATIONS, Served, operation
 from monitoring_sdk.metrics.rows import LabelledRows
 from monitoring_sdk.metrics.table import DEFAULTS as METRIC_DEFAULTS
 from monitoring_sdk.metrics.table import find_metric
+from monitoring_sdk.profile.derived import derived_kinds
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
@@ -93,13 +94,18 @@ class Layout:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """Every profiled column and whether it is numeric or categorical, in order."""
+        """Every profiled column of the source, numeric or categorical, in order."""
         kinds = dict.fromkeys(self.numeric, "numeric") | dict.fromkeys(
             self.categorical, "categorical"
         )
         if self.prediction is not None:
             kinds[self.prediction] = "numeric" if self.numeric_prediction else "categorical"
         return kinds | dict.fromkeys(self.scores, "numeric")
+
+    @property
+    def profiled(self) -> dict[str, str]:
+        """The kinds of the columns that are profiled: those of the source, and derived ones."""
+        return self.kinds | derived_kinds(self.text, self.datetime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +148,8 @@ def methods_for(
     ('psi', 'hellinger', 'null_share', 'unseen_share')
     """
     names = DRIFT_DEFAULTS[kind] if wanted is None else wanted
-    more = (n for n in limited if n in METHODS)
-    return tuple(n for n in dict.fromkeys((*names, *more, *ALWAYS)) if kind in METHODS[n].kinds)
+    found = (n for n in dict.fromkeys((*names, *limited, *ALWAYS)) if n in METHODS)
+    return tuple(n for n in found if kind in METHODS[n].kinds)
 
 
 def measure_columns(
@@ -170,7 +176,7 @@ def measure_columns(
         The slice of the rows that the profile is of.
     """
     found, limited = [], tuple(limited)
-    kinds = layout.kinds if columns is None else {c: layout.kinds[c] for c in columns}
+    kinds = layout.profiled if columns is None else {c: layout.profiled[c] for c in columns}
     for column, kind in kinds.items():
         if not all(column in known.columns for known in (profile, reference, grid)):
             continue
@@ -214,7 +220,7 @@ def measure_segments(
     """
     found: list[Measurement] = []
     limited = tuple(limited)
-    columns = [c for c in layout.kinds if c not in segmentation.columns]
+    columns = [c for c in layout.profiled if c not in segmentation.columns]
     for i, (key, segment) in enumerate(zip(segmentation.keys, segmentation.segments, strict=True)):
         part, usual = profile.slices.get(key), reference.slices.get(key)
         if usual is None:

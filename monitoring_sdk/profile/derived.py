@@ -29,6 +29,8 @@ WORD_COUNT = 5
 """Rarer words are not known: in the reference's own rows they would be, in later ones not."""
 
 PCA_ERROR = "pca_error"
+TEXT_PARTS = ("length", "non_ascii", "oov")
+TIME_PARTS = ("hour", "weekday")
 
 Moments = Callable[[pa.Array, str], pa.Array]
 
@@ -60,8 +62,7 @@ class DerivedSpec:
     @property
     def columns(self) -> dict[str, str]:
         """The derived columns, and whether each is numeric or categorical."""
-        found = {f"{t}.{part}": "numeric" for t in self.text for part in _TEXT_PARTS}
-        found |= {f"{d}.{part}": "categorical" for d in self.datetimes for part in _TIME_PARTS}
+        found = derived_kinds(tuple(self.text), self.datetimes)
         return found | ({PCA_ERROR: "numeric"} if self.pca is not None else {})
 
     @property
@@ -90,6 +91,18 @@ class DerivedSpec:
             data["salt"],
             None if data["pca"] is None else Reconstruction.from_dict(data["pca"]),
         )
+
+
+def derived_kinds(text: Sequence[str], datetimes: Sequence[str]) -> dict[str, str]:
+    """Name what is derived from columns of text and of moments, numeric or categorical.
+
+    Examples
+    --------
+    >>> derived_kinds([], ["due"])
+    {'due.hour': 'categorical', 'due.weekday': 'categorical'}
+    """
+    found = {f"{t}.{part}": "numeric" for t in text for part in TEXT_PARTS}
+    return found | {f"{d}.{part}": "categorical" for d in datetimes for part in TIME_PARTS}
 
 
 def fit_derived(
@@ -235,11 +248,7 @@ def _of_text(
         oov = pa.array(unknown / total, mask=total == 0)
     characters = pc.if_else(pc.equal(length, 0), pa.scalar(None, length.type), length)
     values = (length, pc.divide(beyond.cast(pa.float64()), characters.cast(pa.float64())), oov)
-    return {f"{name}.{part}": v for part, v in zip(_TEXT_PARTS, values, strict=True)}
-
-
-_TEXT_PARTS = ("length", "non_ascii", "oov")
-_TIME_PARTS = ("hour", "weekday")
+    return {f"{name}.{part}": v for part, v in zip(TEXT_PARTS, values, strict=True)}
 
 
 def plain_moments(array: pa.Array, name: str) -> pa.Array:
@@ -272,5 +281,5 @@ def _of_time(
     local = array.to_pandas().dt.tz_convert(timezone).dt
     mask = array.is_null().to_numpy(zero_copy_only=False)
     values = (x.fillna(0).to_numpy().astype(np.int8) for x in (local.hour, local.day_of_week))
-    parts = zip(_TIME_PARTS, values, strict=True)
+    parts = zip(TIME_PARTS, values, strict=True)
     return {f"{name}.{part}": pa.array(v, mask=mask) for part, v in parts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
@@ -28,6 +28,7 @@ from monitoring_sdk.measure import (
     measure_segments,
 )
 from monitoring_sdk.profile.grid import Grid
+from monitoring_sdk.profile.joint import JointSpec
 from monitoring_sdk.profile.phases import fit_phases
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
@@ -38,10 +39,12 @@ from monitoring_sdk.stages.fitting import (
     Progress,
     fit_grid,
     fit_segmentations,
+    fit_whole_rows,
     sample_rows,
     smallest_window,
 )
 from monitoring_sdk.stages.handle import layout_of, open_predictions
+from monitoring_sdk.stages.joint import RowsOfSpan
 from monitoring_sdk.stages.label_age import reference_performance
 from monitoring_sdk.stages.scan import scan_rows, served, slicing_of
 from monitoring_sdk.window import Window
@@ -86,8 +89,10 @@ def build_baseline(
     windows = tuple(config.reference_cadence.windows(span.start, span.end))
     smallest = smallest_window(config, source, span, windows)
     grid = fit_grid(config, source, span, layout, smallest, progress)
+    joint, derived = fit_whole_rows(config, source, span, layout)
+    grid = Grid({**grid.columns, **derived.columns})
     segmentations = fit_segmentations(config, source, span, len(windows))
-    form = Form(grid, layout, segmentations)
+    form = Form(grid, layout, segmentations, joint)
     profile, profiles, measured = _reference(config, span, windows, form, now, progress)
     root = baselines_root() if root is None else root
     known = baselines.versions(root, config.model)
@@ -116,6 +121,7 @@ def build_baseline(
         if comparison.phase is None
         else fit_phases(windows, profiles, comparison.phase, config.window.timezone),
         recent=fit_recent(windows, profiles, comparison, span.end, config.window.timezone),
+        joint=joint,
     )
     return baselines.save(baseline, root)
 
@@ -149,6 +155,7 @@ class Form:
     grid: Grid
     layout: Layout
     segmentations: tuple[Segmentation, ...] = ()
+    joint: JointSpec = field(default_factory=JointSpec)
 
 
 def _span(config: MonitorConfig, start: datetime | None, end: datetime | None) -> Window:
@@ -180,11 +187,14 @@ def _reference(
     ids = [*columns.id, slicing.version] if slicing.version is not None and columns.id else []
     profiles: dict[Window, Profile] = {}
     operations: dict[Window, tuple[Measurement, ...]] = {}
-    pieces = _pieces(span, windows)
+    pieces, rows = _pieces(span, windows), RowsOfSpan(config, span, form.layout, form.joint)
     for i, piece in enumerate(pieces):
         progress("windows", i, len(pieces))
-        found = scan_rows(config, piece, form.grid, slicing, whole=whole, ids=ids)
+        found = scan_rows(
+            config, piece, form.grid, slicing, form.joint, whole=whole, ids=ids, table=rows.columns
+        )
         profiles[piece] = found.profile
+        rows.keep(piece, found.rows)
         operations[piece] = measure_operations(*served(config, piece, found))
     total = SlicedBuilder(form.grid, slicing).result()
     for profile in profiles.values():
@@ -196,6 +206,7 @@ def _reference(
     for window, reference in zip(windows, compared, strict=True):
         every = (
             *_distances(config, profiles[window], reference, form),
+            *rows.measure(window, profiles[window], reference),
             *operations[window],
             *performance.get(window, ()),
         )

@@ -17,6 +17,7 @@ from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Check, Status, slice_key
 from monitoring_sdk.stages.handle import Handle, baseline_of
+from monitoring_sdk.stages.joint import joint_measurements
 from monitoring_sdk.stages.quality import Quality
 from monitoring_sdk.stages.reference import compared_with, told
 from monitoring_sdk.stages.scan import declared_segmentations, scan
@@ -42,7 +43,7 @@ def detect_drift(
     """Judge the distance of every column to its reference, of the whole and of each slice."""
     if handle.rows == 0:
         return ()
-    baseline, kinds = baseline_of(handle), handle.layout.kinds
+    baseline, kinds = baseline_of(handle), handle.layout.profiled
     checks: list[Check] = []
     if profile is None:
         reason = quality.blocked or "not profiled"
@@ -72,6 +73,8 @@ def detect_drift(
         columns=measured_columns,
     )
     checks += _judged(handle, baseline, (*found, *_of_shadows(handle, baseline, profile)))
+    together, unlooked = joint_measurements(handle, baseline, profile)
+    checks += [*_judged(handle, baseline, together), *unlooked]
     return told((*checks, *_segments(handle, baseline, profile)), fallback)
 
 

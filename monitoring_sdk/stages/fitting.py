@@ -14,7 +14,7 @@ import pyarrow as pa
 from monitoring_sdk.adapters.sources.source import Source, read_table, together
 from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.config import MonitorConfig
-from monitoring_sdk.errors import BaselineError
+from monitoring_sdk.errors import BaselineError, SourceError
 from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.measure import Layout
 from monitoring_sdk.profile.categorical import count_levels
@@ -25,10 +25,18 @@ from monitoring_sdk.profile.grid import (
     fit_categorical,
     fit_numeric,
 )
+from monitoring_sdk.profile.joint import JointSpec, fit_joint
 from monitoring_sdk.profile.numeric import numeric_values
 from monitoring_sdk.profile.segments import Segmentation, count_crossings, fit_segmentation
 from monitoring_sdk.profile.sliced import column_at
-from monitoring_sdk.stages.scan import SAMPLE_ROWS, every, of_champion, slicing_of
+from monitoring_sdk.stages.scan import (
+    SAMPLE_ROWS,
+    TABLE_ROWS,
+    every,
+    of_champion,
+    slicing_of,
+    utc_moments,
+)
 from monitoring_sdk.window import Window
 
 COLUMNS_AT_ONCE = 8
@@ -59,7 +67,7 @@ def fit_grid(
     """
     kinds, grids = layout.kinds, {}
     version = [layout.version] if layout.version is not None else []
-    missing = sorted({*kinds, *layout.told_apart_by} - set(source.schema().names))
+    missing = sorted(set(layout.columns) - set(source.schema().names))
     if missing:
         raise BaselineError(
             f"{config.model}: the data has no column {', '.join(missing)}; "
@@ -154,17 +162,46 @@ def fit_segmentations(
     return tuple(fit_segmentation(c, count, least=least) for c, count in counts.items())
 
 
+def fit_whole_rows(
+    config: MonitorConfig, source: Source, span: Window, layout: Layout
+) -> tuple[JointSpec, Grid]:
+    """Learn what is counted of whole rows from a sample, and the grid of derived columns."""
+    try:
+        spec, grids = fit_joint(
+            span_rows(config, source, span, layout.columns, TABLE_ROWS),
+            numeric=layout.numeric,
+            categorical=layout.categorical,
+            text=layout.text,
+            datetimes=layout.datetime,
+            embeddings=layout.embedding,
+            timezone=config.window.timezone,
+            salt=config.model,
+            moments=utc_moments,
+        )
+    except SourceError as error:
+        raise BaselineError(f"{config.model}: {error}") from None
+    return spec, Grid(grids)
+
+
+def span_rows(
+    config: MonitorConfig, source: Source, span: Window, names: Sequence[str], most: int
+) -> pa.Table:
+    """Read every so many-th row of a span."""
+    at = config.columns.timestamp
+    step = max(1, math.ceil(source.count(span, at) / most))
+    kept, seen = [], 0
+    for batch in source.scan(list(names), window=span, timestamp=at):
+        kept.append(every(batch, seen, step, batch.schema.names))
+        seen += batch.num_rows
+    return together(kept)
+
+
 def sample_rows(
     config: MonitorConfig, source: Source, span: Window, layout: Layout
 ) -> Mapping[str, pd.Series]:
     """Read every so many-th row of the span, to write expectations from."""
-    at, version = config.columns.timestamp, layout.version
-    step = max(1, math.ceil(source.count(span, at) / SAMPLE_ROWS))
+    version = layout.version
     names = list(dict.fromkeys([*layout.kinds, *([version] if version else [])]))
-    kept, seen = [], 0
-    for batch in source.scan(names, window=span, timestamp=at):
-        kept.append(every(batch, seen, step, batch.schema.names))
-        seen += batch.num_rows
-    table = together(kept)
+    table = span_rows(config, source, span, names, SAMPLE_ROWS)
     columns = {name: table.column(name) for name in table.column_names}
     return {c: x.to_pandas() for c, x in of_champion(columns, slicing_of(config)).items()}

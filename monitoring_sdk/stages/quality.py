@@ -87,7 +87,11 @@ def check_quality(handle: Handle) -> Quality:
     found, config = scan(handle), handle.config
     kinds = handle.layout.kinds
     columns = config.columns
-    needed = (*columns.id, columns.latency_ms, columns.error, *handle.layout.told_apart_by)
+    layout = handle.layout
+    needed = (
+        *(*columns.id, columns.latency_ms, columns.error, *layout.told_apart_by),
+        *(*layout.text, *layout.datetime, *layout.embedding),
+    )
     baseline = baseline_of(handle)
     known = baseline.layout.kinds
     checks = preflight(

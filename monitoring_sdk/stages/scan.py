@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.metrics.operations import Served
+from monitoring_sdk.profile.derived import PCA_ERROR, derive
 from monitoring_sdk.profile.grid import Grid
+from monitoring_sdk.profile.joint import JointSpec, VectorBuilder
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation, level_codes
 from monitoring_sdk.profile.sliced import SlicedBuilder, Slicing
@@ -128,7 +131,8 @@ def declared_segmentations(config: MonitorConfig, baseline: Baseline) -> tuple[S
 
 def _scan(handle: Handle) -> Pass:
     config, baseline = handle.config, baseline_of(handle)
-    grid = Grid({c: g for c, g in baseline.grid.columns.items() if c in handle.layout.kinds})
+    wanted = {*handle.layout.profiled, PCA_ERROR}
+    grid = Grid({c: g for c, g in baseline.grid.columns.items() if c in wanted})
     columns = config.columns
     version = handle.layout.version
     whole = [*declared_columns(handle), columns.latency_ms, columns.error, version]
@@ -138,6 +142,7 @@ def _scan(handle: Handle) -> Pass:
         handle.window,
         grid,
         slicing_of(config, declared_segmentations(config, baseline)),
+        baseline.joint,
         whole=present(handle, whole),
         sampled=present(handle, sampled),
         ids=present(handle, [*columns.id, version] if columns.id else []),
@@ -151,6 +156,7 @@ def scan_rows(
     window: Window,
     grid: Grid,
     slicing: Slicing | None = None,
+    joint: JointSpec | None = None,
     *,
     whole: Sequence[str] = (),
     sampled: Sequence[str] = (),
@@ -164,6 +170,8 @@ def scan_rows(
     ----------
     slicing : Slicing, optional
         How rows are told apart; the sample then has the champion's predictions alone.
+    joint : JointSpec, optional
+        What is counted of whole rows.
     table : sequence of str
         The columns of which whole rows are sampled.
     rows : int
@@ -174,21 +182,23 @@ def scan_rows(
     SourceError
         When the source breaks while it is read.
     """
-    at, by = config.columns.timestamp, slicing or Slicing()
+    at, by, spec = config.columns.timestamp, slicing or Slicing(), joint or JointSpec()
     apart = [*(c for s in by.segmentations for c in s.columns), *filter(None, [by.version])]
-    names = [at.column, *grid.columns, *apart, *whole, *sampled, *ids, *table]
-    builder = SlicedBuilder(grid, by, missing_ok=True)
+    raw = [c for c in grid.columns if c not in spec.derived.columns]
+    names = [at.column, *raw, *spec.sources, *apart, *whole, *sampled, *ids, *table]
+    builder, vectors = SlicedBuilder(grid, by, missing_ok=True), VectorBuilder(spec)
     kept = _Kept(whole, [*sampled, *filter(None, [by.version])], ids, table, rows, by.version)
     newest = None
     source = open_predictions(config)
     wanted = list(dict.fromkeys(names))
     for batch in source.scan(wanted, window=window, timestamp=at, missing_ok=True):
-        builder.add(batch)
+        builder.add(derive(batch, spec.derived, moments=utc_moments))
+        vectors.add(batch)
         kept.add(batch)
         top = pc.max(to_utc(batch.column(at.column), at.unit)).as_py() if batch.num_rows else None
         newest = max(filter(None, (newest, top)), default=None)
     return Pass(
-        builder.result(),
+        _with_vectors(builder.result(), vectors),
         of_champion(_columns(kept.samples), by),
         _columns(kept.whole),
         _columns(kept.ids),
@@ -196,6 +206,16 @@ def scan_rows(
         together(kept.rows) if table and kept.rows else None,
         dict(builder.versions),
     )
+
+
+def utc_moments(array: pa.Array, column: str) -> pa.Array:
+    """Read a column of moments as the timestamps are read."""
+    return to_utc(array, column=column)
+
+
+def _with_vectors(profile: Profile, vectors: VectorBuilder) -> Profile:
+    problems = {**profile.problems, **{n: p for n, p in vectors.problems.items() if n}}
+    return dataclasses.replace(profile, vectors=vectors.result(), problems=problems)
 
 
 class _Kept:

@@ -1,0 +1,120 @@
+"""A monitor of columns together, of text, moments and embeddings, from baseline to verdict."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from monitoring_sdk import stages
+from monitoring_sdk.adapters.store import open_store
+from monitoring_sdk.config import load_config
+
+FIRST = datetime(2024, 3, 1, tzinfo=UTC)
+DAYS, BASELINE_DAYS, CHANGE, ROWS = 34, 24, 30, 300
+WORDS = ["the", "parcel", "is", "late", "again", "please", "refund", "my", "order", "thanks"]
+NEW_WORDS = ["wo", "bleibt", "mein", "Geld", "für", "Bestellung"]
+
+MONITOR = """\
+model: joint
+source: {{predictions: {folder}/rows.parquet}}
+columns:
+  id: id
+  timestamp: at
+  prediction: y_pred
+  numeric: [x, y]
+  categorical: [kind]
+  text: [note]
+  datetime: [due]
+  embedding: [vector]
+baseline: {{start: 2024-03-01, end: 2024-03-25}}
+drift: [ks, total_variation, pca_error, correlation_change, domain_classifier_auc, frechet, mmd]
+"""
+
+
+def rows(change: str | None, seed: int) -> pd.DataFrame:
+    """Return the rows of all days; from the day of the change on one thing is different."""
+    chance = np.random.default_rng(seed)
+    n = DAYS * ROWS
+    day = np.repeat(np.arange(DAYS), ROWS)
+    late = day >= CHANGE
+    x = chance.normal(size=n)
+    y = 0.9 * x + np.sqrt(1 - 0.81) * chance.normal(size=n)
+    if change == "together":
+        # The same distribution of each, and nothing to do with each other.
+        y = np.where(late, chance.normal(size=n), y)
+    notes = [" ".join(chance.choice(WORDS, 6)) for _ in range(n)]
+    if change == "words":
+        notes = [
+            " ".join(chance.choice(NEW_WORDS, 6)) if new else note
+            for note, new in zip(notes, late, strict=True)
+        ]
+    hour = chance.integers(8, 18, n)
+    if change == "hours":
+        hour = np.where(late, chance.integers(0, 6, n), hour)
+    at = pd.Timestamp(FIRST) + pd.to_timedelta(day * 86_400 + np.tile(np.arange(ROWS), DAYS), "s")
+    vector = chance.normal(size=(n, 8))
+    if change == "vectors":
+        # Each component keeps its distribution: only their covariance changes.
+        own = vector[:, :1]
+        vector = np.where(late[:, None], 0.8 * own + 0.6 * vector, vector)
+    return pd.DataFrame(
+        {
+            "id": np.arange(n),
+            "at": at,
+            "x": x,
+            "y": y,
+            "kind": chance.choice(["a", "b"], n),
+            "note": notes,
+            "due": at.normalize() + pd.to_timedelta(hour, "h"),
+            "vector": list(vector),
+            "y_pred": chance.integers(0, 2, n),
+        }
+    )
+
+
+def alerts(folder: Path, monkeypatch: pytest.MonkeyPatch, change: str | None) -> set[str]:
+    """Build the baseline, watch the last days, and return the keys that alerted at the end."""
+    monkeypatch.chdir(folder)
+    rows(change, seed=5).to_parquet(folder / "rows.parquet")
+    file = folder / "joint.yaml"
+    file.write_text(MONITOR.format(folder=folder))
+    config = load_config(file)
+    stages.build_baseline(config, now=FIRST + timedelta(days=BASELINE_DAYS))
+    windows = list(
+        config.cadence.windows(FIRST + timedelta(days=BASELINE_DAYS), FIRST + timedelta(days=DAYS))
+    )
+    store = open_store(f"sqlite:///{folder / 'store.db'}")
+    reports = list(stages.walk(config, windows, store))
+    for report in reports[: CHANGE - BASELINE_DAYS]:
+        assert [c.key for c in report.checks if c.status in ("alert", "error", "skipped")] == []
+    return {c.key for c in reports[-1].checks if c.status == "alert"}
+
+
+@pytest.mark.parametrize(
+    ("change", "found", "silent"),
+    [
+        (None, set(), {"drift"}),
+        (
+            "together",
+            {"drift/pca_error", "drift/correlation_change", "drift/domain_classifier_auc"},
+            {"drift/ks/x", "drift/ks/y"},
+        ),
+        ("words", {"drift/ks/note.oov", "drift/ks/note.non_ascii"}, {"drift/pca_error"}),
+        ("hours", {"drift/total_variation/due.hour"}, {"drift/total_variation/due.weekday"}),
+        ("vectors", {"drift/frechet/vector", "drift/mmd/vector"}, {"drift/pca_error"}),
+    ],
+)
+def test_what_no_single_column_shows(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: str | None,
+    found: set[str],
+    silent: set[str],
+) -> None:
+    alerting = alerts(tmp_path, monkeypatch, change)
+    assert found <= alerting
+    assert not alerting & silent
+    if change is None:
+        assert alerting == set()
