@@ -106,6 +106,20 @@ def test_a_walk_over_quiet_payments_is_quiet_and_a_blind_model_pages(tmp_path: P
     assert min(pages) >= day(30)
 
 
+def test_the_same_labels_at_another_age_are_another_verdict(tmp_path: Path) -> None:
+    config = payments(tmp_path)
+    build_baseline(config, now=NOW)
+    window = Window(day(20), day(21))
+    marks = []
+    for age in (10, 13.9, 14, 30):
+        as_of = window.end + timedelta(days=age)
+        (found,) = judge_windows(config, [window], as_of, ROWS)
+        marks.append(result_of(config, found, as_of).fingerprint)
+    # A label comes within ten days: later only what the window is held against changes.
+    assert [m.rpartition("-")[0] for m in marks] == [marks[0].rpartition("-")[0]] * 4
+    assert [m.rpartition("-")[2] for m in marks] == ["8d", "8d", "14d", "14d"]
+
+
 def test_a_baseline_keeps_no_age_that_its_windows_have_not_reached(tmp_path: Path) -> None:
     config = payments(tmp_path)
     baseline = build_baseline(config, now=day(BASELINE_DAYS + 3))

@@ -206,12 +206,15 @@ def series_at(
     return best[-1] if best else None
 
 
-def reached_age(reference: Mapping[str, ReferenceSeries], age: timedelta) -> timedelta | None:
+def reached_age(
+    reference: Mapping[str, ReferenceSeries], age: timedelta, deadline: timedelta
+) -> timedelta | None:
     """Return the greatest label age of the reference's series that a window has reached.
 
     None where the reference knows one age alone, or the window is younger than all.
     """
-    return max((a for a in _ages(reference) if a <= age), default=None)
+    known = _ages(reference)
+    return max((a for a in {*known, deadline} if a <= age), default=None) if known else None
 
 
 def _ages(reference: Mapping[str, ReferenceSeries]) -> set[timedelta]:

@@ -84,7 +84,7 @@ def result_of(config: MonitorConfig, judged: Judged, as_of: datetime) -> ResultR
     if judged.due.state == "given_up":
         reason = judged.due.reason
         checks = [dataclasses.replace(c, reason=c.reason or reason) for c in checks]
-    reached = reached_age(reference, age)
+    reached = reached_age(reference, age, config.labels.deadline)
     return ResultRow(
         model=config.model,
         window=judged.window,
