@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from monitoring_sdk.adapters.sources import listing
 from monitoring_sdk.adapters.sources.source import open_source, read_table
 from monitoring_sdk.adapters.sources.timestamps import to_utc
@@ -26,14 +28,13 @@ from monitoring_sdk.stages.places import (
     source_spec,
     written,
 )
-from monitoring_sdk.stages.sampling import spread_rows, with_partition
+from monitoring_sdk.stages.sampling import read_sample, with_partition
 
 SAMPLE_ROWS = 200_000
 """So many rows, spread over all of them, are looked at."""
 
 SAMPLE_VALUES = 20_000_000
 LABEL_ROWS = 1_000_000
-HEAD_ROWS = 10_000
 
 ORIGIN = "monitoring init"
 PREDICTIONS_URL, LABELS_URL = "MONITORING_PREDICTIONS_URL", "MONITORING_LABELS_URL"
@@ -146,20 +147,25 @@ def _moments(column: Any, unit: str | None) -> Any:
     return to_utc(column, unit)
 
 
+def _most_rows(columns: int) -> int:
+    return max(1000, min(SAMPLE_ROWS, SAMPLE_VALUES // max(columns, 1)))
+
+
 def _predictions(spec: SourceSpec, given: Given) -> tuple[Sampled, Mapping[str, Moments]]:
-    source = open_source(spec)
-    rows, names = source.count(None, None), source.schema().names
+    found: list[Moments] = []
+
+    def timestamp(head: pa.Table) -> TimestampColumn:
+        at, _ = find_timestamp(find_moments(head, to_utc), head, given.timestamp)
+        found.append(at)
+        return TimestampColumn(column=at.column, unit=at.unit)
+
+    table, rows, span = read_sample(spec, _most_rows, timestamp)
+    name = listing.redacted(spec.path or spec.table or "")
     if not rows:
-        raise ConfigError(f"{source.name}: no rows to guess from")
-    most = max(1000, min(SAMPLE_ROWS, SAMPLE_VALUES // max(len(names), 1)))
-    table = read_table(source, names, limit=most if rows <= most else HEAD_ROWS)
-    at, _ = find_timestamp(find_moments(table, to_utc), table, given.timestamp)
-    column = TimestampColumn(column=at.column, unit=at.unit)
-    span = source.bounds(column)
+        raise ConfigError(f"{name}: no rows to guess from")
+    (at,) = found
     if span is None:
-        raise ConfigError(f"{source.name}: no row has a moment in {at.column}")
-    if rows > most:
-        table = spread_rows(source, names, column, span, rows, most)
+        raise ConfigError(f"{name}: no row has a moment in {at.column}")
     moments = find_moments(table, to_utc)
     spec = with_partition(spec, table, moments.get(at.column, at))
     looked = "all" if table.num_rows == rows else f"{table.num_rows} of"
