@@ -4,9 +4,9 @@
 
 1. 2 x 500 000 rows x 30 features, outcomes partly reversed in a segment of 5 %, inputs moved a
    little: CPU seconds of the whole diagnosis, and how well the named segment is the planted one.
-2. The streams of `benchmarks.planted`: for each kind of shift so many seeded runs, the three streams
-   and two sizes in turn. What each was called; how often the interval of the concept part (three
-   standard errors) holds its true value; how often segments were found.
+2. The streams of `benchmarks.planted`: for each kind of shift so many seeded runs, the three
+   streams and two sizes in turn. What each was called; how often the interval of the concept part
+   (three standard errors) holds its true value; how often segments were found.
 """
 
 from __future__ import annotations

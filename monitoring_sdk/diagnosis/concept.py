@@ -85,9 +85,14 @@ class ConceptState:
         return _mean(self.detection)
 
     @property
+    def log_threshold(self) -> float:
+        """Natural log of 1 / alpha."""
+        return -math.log(self.alpha)
+
+    @property
     def alarms(self) -> bool:
         """Whether the detector has reached 1 / alpha in the last window."""
-        return self.log_detector >= -math.log(self.alpha)
+        return self.log_detector >= self.log_threshold
 
     def update(
         self,

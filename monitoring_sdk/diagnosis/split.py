@@ -132,7 +132,8 @@ def split_drop(
     -------
     Split
         With intervals of three standard errors (99.7 %) on each side, by a Poisson bootstrap of
-        200 blocks of neighbouring rows; the fitted models are held fixed. Undefined parts, with the reason, on too few rows or too few shared.
+        200 blocks of neighbouring rows; the fitted models are held fixed. Undefined parts, with
+        the reason, on too few rows or too few shared.
 
     Raises
     ------
