@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitoring_sdk.config import parse_config
 from monitoring_sdk.errors import ConfigError, SourceError
 from monitoring_sdk.metrics.operations import (
     OPERATIONS,
@@ -22,6 +23,7 @@ from monitoring_sdk.metrics.operations import (
     operation,
     staleness,
 )
+from monitoring_sdk.stages.serving import requests
 
 END = datetime(2013, 6, 4, 4, tzinfo=UTC)
 
@@ -115,3 +117,42 @@ def test_every_row_is_defined_with_its_column_and_undefined_without(row: Operati
 def test_an_unknown_operation_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean staleness"):
         operation("stalenes", Served(0, END))
+
+
+@pytest.mark.parametrize(
+    ("ids", "versions", "expected"),
+    [
+        ([1, 2, 3], [7, 7, 7], 3),
+        ([1, 2, 1, 2], [7, 7, 8, 8], 2),  # mirrored
+        ([1, 2, 3, 4], [7, 8, 8, 8], 4),  # a canary
+        ([1, 2, 2, 3], [7, 7, 8, 8], 3),
+        ([1, 1, 8, 8], [7, 7, 8, 8], 3),  # repeats of the champion are rows, as ever
+        ([1, None, None, None], [7, 7, 8, 8], 2),
+        ([1, 2, 2], [7, 9, 8], 2),  # a version that nobody declared is no shadow
+    ],
+)
+def test_what_a_shadow_answered_beside_another_is_no_request(
+    ids: list[int | None], versions: list[int], expected: int
+) -> None:
+    config = parse_config(
+        {
+            "model": "m",
+            "source": {"predictions": "p.parquet"},
+            "columns": {
+                "id": "id",
+                "timestamp": "at",
+                "prediction": "y",
+                "model_version": "version",
+            },
+            "versions": {"champion": 7, "shadow": 8},
+        }
+    )
+    columns = {
+        "id": pa.chunked_array([pa.array(ids, pa.int64())]),
+        "version": pa.chunked_array([versions]),
+    }
+    assert requests(config, columns, len(ids)) == expected
+    # Of a window of which a tenth was looked at.
+    assert requests(config, columns, 10 * len(ids)) == 10 * expected
+    without = {"version": columns["version"]}
+    assert requests(config, without, len(ids)) == sum(v != 8 for v in versions)

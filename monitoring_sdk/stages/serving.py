@@ -42,11 +42,14 @@ def requests(config: MonitorConfig, ids: Mapping[str, pa.ChunkedArray], rows: in
     if shadow is None or not len(shadow):
         return rows
     names = [c for c in config.columns.id if c in ids]
-    codes = IdKeys(pa.table({c: ids[c] for c in names}), names).codes if names else None
     counted = np.count_nonzero(~shadow)
-    if codes is not None:
-        own = codes[shadow & (codes >= 0)]
-        counted += len(np.setdiff1d(own, codes[~shadow]))
+    if names:
+        keys = IdKeys(pa.table({c: ids[c] for c in names}), names)
+        own, others = (np.zeros(keys.distinct + 1, bool) for _ in range(2))
+        # The code -1, of rows without an id, is the last place, which does not count.
+        own[keys.codes[shadow]] = True
+        others[keys.codes[~shadow]] = True
+        counted += np.count_nonzero((own & ~others)[:-1])
     return round(rows * counted / len(shadow))
 
 
