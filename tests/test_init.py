@@ -314,6 +314,8 @@ def test_a_moment_of_another_kind_is_a_feature(tmp_path: Path) -> None:
     found = drafted(tmp_path, frame.assign(last_payment_time=paid))
     assert found.value("columns.timestamp") == "at"
     assert names(found, "datetime") == ["last_payment_time"]
+    born = drafted(tmp_path, frame.assign(birth_date=paid.floor("D")))
+    assert names(born, "exclude") == ["birth_date"]
 
 
 def test_an_id_of_several_columns(tmp_path: Path) -> None:

@@ -122,7 +122,10 @@ def _named(found: Found, rows: pa.Table, moments: Mapping[str, Moments], given: 
         ]
         if named:
             chosen = min(named, key=lambda f: strength(part, f.name))
-            found.add(Guess(f"columns.{part}", chosen.name, f"by its name; {told(chosen)}"))
+            why = f"by its name; {told(chosen)}"
+            if part == "model_version" and chosen.distinct > 1:
+                why += "; `versions: {champion: ...}` says which of them pages"
+            found.add(Guess(f"columns.{part}", chosen.name, why))
 
 
 def _suits(part: str, known: Facts) -> bool:

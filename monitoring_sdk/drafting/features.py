@@ -89,8 +89,11 @@ def _judged(known: Facts, context: Context) -> tuple[str, str]:
     for found in (_empty(known), _copied(known, context), _of_time(known, context)):
         if found is not None:
             return "exclude", found
-    if known.name in context.moments:
-        return "datetime", context.moments[known.name].form
+    moment = context.moments.get(known.name)
+    if moment is not None and moment.dates:
+        return "exclude", "days without a time of day: an age in days could be watched instead"
+    if moment is not None:
+        return "datetime", moment.form
     return _KIND_OF[known.kind](known)
 
 

@@ -14,7 +14,9 @@ _DATABASES = re.compile(
 )
 _PASSWORD = re.compile(r"://[^/@:]*:[^/]+@")
 _PREDICTIONS = re.compile(r"predictions?|inferences?|scores?")
-_PLAIN_NAMES = frozenset({"predictions", "prediction", "inference", "inferences", "data", "scores"})
+_PLAIN_NAMES = frozenset(
+    {"predictions", "prediction", "inference", "inferences", "data", "scores", "part"}
+)
 
 
 def source_spec(data: str, table: str | None, option: str) -> SourceSpec:
@@ -92,7 +94,7 @@ def model_name(data: str, table: str | None) -> str:
     else:
         path = re.split(r"[*?\[]", listing.redacted(data))[0].rstrip("/")
         steps = [s for s in path.split("/") if s and not s.endswith(":") and "=" not in s]
-        names = [s.split(".")[0] for s in reversed(steps)] or ["model"]
+        names = [s.split(".")[0].rstrip("-_") for s in reversed(steps)] or ["model"]
         name = next((n for n in names if n.lower() not in _PLAIN_NAMES and n), names[0])
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip("_.-")
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")
     return name or "model"
