@@ -42,7 +42,7 @@ from monitoring_sdk.render.words import STATUSES, headline, words, worst_first
         ),
         (
             check(segment={"origin": "JFK"}, column="fare"),
-            "fare origin=JFK: PSI 0.05, limit 0.21 (912 rows)",
+            "fare of origin = JFK: PSI 0.05, limit 0.21 (912 rows)",
         ),
         (
             alert(

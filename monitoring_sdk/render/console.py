@@ -97,7 +97,8 @@ class _Week:
         if report.status not in ("ok", "alert"):
             self.unjudged[report.status] = self.unjudged.get(report.status, 0) + 1
         for check in report.checks:
-            wanted = check.name in metrics and check.column is None and check.segment is None
+            whole = check.segment is None and check.version is None
+            wanted = check.name in metrics and check.column is None and whole
             if not wanted or check.value is None or not math.isfinite(check.value):
                 continue
             weight = float(check.n or report.rows or 1)

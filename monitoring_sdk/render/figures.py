@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,9 +50,12 @@ def choose(frame: pd.DataFrame, order: Sequence[str] = ()) -> Chosen:
     """
     recent = _with_values(ranked(frame))
     ever = _with_values(ranked(frame, recent=max(1, frame["window_end"].nunique())))
+    # Of slices only what alerts is drawn: they are many, and have tables of their own.
+    recent, ever = ([r for r in table if _of_all(r) or r["critical"]] for table in (recent, ever))
     place = {key: i for i, key in enumerate(order)}
     performance = [r["key"] for r in recent if r["family"] in ("performance", "estimate")]
-    performance.sort(key=lambda k: place.get(k, len(place)))
+    sliced = {r["key"] for r in recent if not _of_all(r)}
+    performance.sort(key=lambda k: (k in sliced, place.get(k, len(place))))
     newest = _one_a_column(recent)[: DRIFT - 2]
     # What drifted long ago explains the incidents of the page, after what drifts now.
     older = _one_a_column([*newest, *ever, *recent])[len(newest) :]
@@ -64,6 +67,10 @@ def choose(frame: pd.DataFrame, order: Sequence[str] = ()) -> Chosen:
         tuple(quality[:QUALITY]),
         tuple(operations[:OPERATIONS]),
     )
+
+
+def _of_all(rank: Mapping[Any, Any]) -> bool:
+    return not isinstance(rank["segment"], Mapping | str) and not isinstance(rank["version"], str)
 
 
 def _with_values(table: pd.DataFrame) -> list[dict[Any, Any]]:

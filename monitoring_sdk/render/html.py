@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from monitoring_sdk.render import diagnosis
 from monitoring_sdk.render.lines import badge, check_row, incident_row
 from monitoring_sdk.render.numbers import NOTHING, moment, number, short
 from monitoring_sdk.render.numbers import window_words as window_text
+from monitoring_sdk.render.slices import beside, shown_in_full, whole, worst_segments
 from monitoring_sdk.render.tidy import checks_of, incident_spans, tidy
 from monitoring_sdk.render.words import (
     FAMILY_ORDER,
@@ -65,8 +67,22 @@ def _rows(reports: Sequence[Report], frame: pd.DataFrame, windows: int) -> pd.Da
         )
         table["rows"] = pd.to_numeric(table["rows"]).astype(float)
         return table
-    found = frame[(frame["family"] == "operations") & (frame["name"] == "rows")]
+    found = frame[
+        (frame["family"] == "operations")
+        & (frame["name"] == "rows")
+        & frame["segment"].isna()
+        & frame["version"].isna()
+    ]
     return found[["window_start", "window_end", "value"]].rename(columns={"value": "rows"})
+
+
+def _newest_performance(reports: Sequence[Report]) -> list[Check]:
+    """Return the newest performance that is judged: that of the newest window seldom is."""
+    for report in sorted(reports, key=lambda r: r.window.end, reverse=True):
+        found = [c for c in report.checks if c.family == "performance" and c.value is not None]
+        if found:
+            return found
+    return []
 
 
 def _judged_performance(frame: pd.DataFrame, timezone: str) -> tuple[str, list[str]]:
@@ -75,7 +91,7 @@ def _judged_performance(frame: pd.DataFrame, timezone: str) -> tuple[str, list[s
     if rows.empty:
         return "", []
     newest = rows[rows["window_end"] == rows["window_end"].max()]
-    checks = worst_first(checks_of(newest))
+    checks = sorted(worst_first(checks_of(newest)), key=lambda c: not (whole(c) or c.pages))
     return window_text(checks[0].window, timezone), [words(c) for c in checks[:3]]
 
 
@@ -131,6 +147,23 @@ def _glance(
     }
 
 
+def _diagnosis(reports: Sequence[Report], timezone: str) -> dict[str, Any] | None:
+    """Return the newest diagnosis there is, and the window that it was made in."""
+    known = [r for r in reports if r.diagnosis is not None]
+    if not known:
+        return None
+    newest = max(known, key=lambda r: r.window.end)
+    found = newest.diagnosis
+    return {
+        "window": window_text(newest.window, timezone),
+        "kind": short(found["kind"]) if found else NOTHING,
+        "sentence": diagnosis.sentence(found),
+        "parts": diagnosis.parts(found),
+        "head": diagnosis.HEAD,
+        "segments": diagnosis.segments(found),
+    }
+
+
 def html_report(
     model: str,
     owner: Any = None,
@@ -169,12 +202,14 @@ def html_report(
     import jinja2
     from markupsafe import Markup
 
-    frame = tidy(history, windows)
+    frame = tidy(history, windows, {c.key: c for r in reports for c in r.checks})
     report, checks = _newest(reports, frame)
     judged, performance = _judged_performance(frame, timezone)
     newest_first = sorted(incidents, key=lambda i: i.opened, reverse=True)
     rows = _rows(reports, frame, windows)
     context = _sections(frame, rows, incidents, [c.key for c in checks], timezone)
+    listed = [c for c in checks if shown_in_full(c)]
+    versions, rows_beside = beside([*checks, *_newest_performance(reports)])
     known = {(c.key, c.window): c for r in reports for c in r.checks}
     context |= {
         "model": short(model, 100),
@@ -185,10 +220,15 @@ def html_report(
         "glance": _glance(report, checks, newest_first, timezone),
         "judged": judged,
         "performance": performance,
+        "diagnosis": _diagnosis(reports, timezone),
         "incidents": [incident_row(i, frame, triggers, timezone, known) for i in newest_first],
         "findings": [words(c) for c in checks if c.family == "quality" and c.status != "ok"],
         "quality_checks": sum(c.family == "quality" for c in checks),
-        "checks": [check_row(c) for c in sorted(checks, key=_by_family)],
+        "checks": [check_row(c) for c in sorted(listed, key=_by_family)],
+        "unlisted": len(checks) - len(listed),
+        "segments": worst_segments(checks),
+        "versions": versions,
+        "beside": rows_beside,
         "statuses": [badge(s) for s in STATUSES],
         "shown": int(frame["window_end"].nunique()),
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from monitoring_sdk.render.keys import subject
 from monitoring_sdk.render.numbers import NOTHING, moment, pair, short, unit_of
 from monitoring_sdk.render.tidy import incident_checks
 from monitoring_sdk.render.words import (
@@ -15,7 +16,6 @@ from monitoring_sdk.render.words import (
     key_words,
     label,
     status_label,
-    subject,
     words,
 )
 from monitoring_sdk.report import Check, Incident, Trigger

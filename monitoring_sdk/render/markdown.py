@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from monitoring_sdk.render import diagnosis
+from monitoring_sdk.render.keys import subject
 from monitoring_sdk.render.numbers import NOTHING, moment, number, pair, short, unit_of
 from monitoring_sdk.render.numbers import window_words as window_text
 from monitoring_sdk.render.words import (
@@ -13,7 +17,6 @@ from monitoring_sdk.render.words import (
     key_words,
     label,
     status_label,
-    subject,
     words,
     worst_first,
 )
@@ -92,6 +95,16 @@ def _incidents(report: Report, timezone: str) -> list[str]:
     return lines
 
 
+def _diagnosis(found: Mapping[str, Any]) -> list[str]:
+    """Write what kind of shift it is, and its segments as a table."""
+    text = (
+        f"**What kind of shift: {plain(found['kind'])}.** {plain(diagnosis.sentence(found), 500)}"
+    )
+    lines = "\n".join(f"- {plain(line)}" for line in diagnosis.parts(found))
+    rows = [[plain(v) for v in dataclasses.astuple(s)] for s in diagnosis.segments(found)]
+    return [text, lines, *([table(diagnosis.HEAD, rows)] if rows else [])]
+
+
 def report_markdown(
     report: Report,
     *,
@@ -133,6 +146,8 @@ def report_markdown(
     if alerts:
         more = [f"- +{len(alerts) - 10:,} more"] if len(alerts) > 10 else []
         parts.append("\n".join([*alerts[:10], *more]))
+    if report.diagnosis is not None:
+        parts += _diagnosis(report.diagnosis)
     if incidents := _incidents(report, timezone):
         parts.append("\n".join(incidents))
     parts += [image(drawn, title) for title, drawn in charts]

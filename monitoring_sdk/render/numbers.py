@@ -9,7 +9,17 @@ from zoneinfo import ZoneInfo
 from monitoring_sdk.window import Window
 
 NOTHING = "–"
-SHARES = frozenset({"null_share", "unseen_share", "error_rate", "coverage", "mape", "wape"})
+SHARES = frozenset(
+    {
+        "null_share",
+        "unseen_share",
+        "unknown_version_share",
+        "error_rate",
+        "coverage",
+        "mape",
+        "wape",
+    }
+)
 COUNTS = frozenset({"rows"})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from monitoring_sdk.render.excess import excess, side
+from monitoring_sdk.render.keys import parts_of
 from monitoring_sdk.report import FAMILIES, Check, Incident
 from monitoring_sdk.window import Window
 
@@ -18,6 +19,8 @@ COLUMNS = (
     "family",
     "name",
     "column",
+    "segment",
+    "version",
     "window_start",
     "window_end",
     "value",
@@ -34,7 +37,11 @@ RECENT = 30
 BEFORE = pd.Timedelta(days=60)
 
 
-def tidy(history: pd.DataFrame | None, windows: int | None = None) -> pd.DataFrame:
+def tidy(
+    history: pd.DataFrame | None,
+    windows: int | None = None,
+    known: Mapping[str, Check] | None = None,
+) -> pd.DataFrame:
     """Bring a store's history into the form that the charts and tables read.
 
     Parameters
@@ -44,6 +51,8 @@ def tidy(history: pd.DataFrame | None, windows: int | None = None) -> pd.DataFra
         known family, name, column, severity, n, direction; a row per check and window.
     windows : int, optional
         Keep the newest so many windows.
+    known : mapping of str to Check, optional
+        Checks by their keys: a key that is not among them is taken apart.
 
     Returns
     -------
@@ -60,10 +69,11 @@ def tidy(history: pd.DataFrame | None, windows: int | None = None) -> pd.DataFra
     if history is None or history.empty:
         return pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
     frame = history.reset_index(drop=True).copy()
-    parts = frame["key"].astype(str).str.split("/", n=2, expand=True).reindex(columns=range(3))
-    for i, name in enumerate(("family", "name", "column")):
+    keys = frame["key"].astype(str)
+    parts = {key: (known or {}).get(key) or parts_of(key) for key in keys.unique()}
+    for name in ("family", "name", "column", "segment", "version"):
         if name not in frame:
-            frame[name] = parts[i]
+            frame[name] = keys.map({key: getattr(part, name) for key, part in parts.items()})
     for name in ("window_start", "window_end"):
         frame[name] = pd.to_datetime(frame[name], utc=True)
     for name in ("value", "threshold", "n"):
@@ -117,13 +127,11 @@ def ranked(frame: pd.DataFrame, recent: int = RECENT) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row per key, the worst first: key, family, name, column, alerts, worst (ratio), values
-        (how many windows have one).
+        A row per key, the worst first: key, family, name, column, segment, version, alerts, worst
+        (ratio), values (how many windows have one).
     """
     if frame.empty:
-        return pd.DataFrame(
-            columns=["key", "family", "name", "column", "alerts", "worst", "values"]
-        )
+        return pd.DataFrame(columns=[*COLUMNS[:6], "alerts", "worst", "values"])
     ends = np.sort(frame["window_end"].unique())[-recent:]
     new = frame["window_end"].isin(ends)
     table = (
@@ -137,6 +145,8 @@ def ranked(frame: pd.DataFrame, recent: int = RECENT) -> pd.DataFrame:
             family=("family", "first"),
             name=("name", "first"),
             column=("column", "first"),
+            segment=("segment", "first"),
+            version=("version", "first"),
             alerts=("alert", "sum"),
             critical=("critical", "sum"),
             worst=("near", "max"),
@@ -165,6 +175,8 @@ def _check(row: dict[Any, Any]) -> Check:
         window=Window(row["window_start"].to_pydatetime(), row["window_end"].to_pydatetime()),
         status=row["status"],
         column=column if isinstance(column, str) else None,
+        segment=_segment(row["segment"]),
+        version=row["version"] if isinstance(row["version"], str) else None,
         value=_or_none(row["value"]),
         threshold=_or_none(row["threshold"]),
         direction=row["direction"],
@@ -172,6 +184,14 @@ def _check(row: dict[Any, Any]) -> Check:
         severity=row["severity"],
         n=None if np.isnan(row["n"]) else int(row["n"]),
     )
+
+
+def _segment(found: Any) -> Mapping[str, str] | None:
+    """Return a segment as a mapping; one that only a key tells of is cut at its signs."""
+    if isinstance(found, str):
+        pairs = (pair.partition("=") for pair in found.split(","))
+        return {column: level for column, _, level in pairs}
+    return found if isinstance(found, Mapping) else None
 
 
 def incident_checks(frame: pd.DataFrame, incident: Incident, top: int = 3) -> list[Check]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from monitoring_sdk.render.excess import excess, side
+from monitoring_sdk.render.keys import parts_of, slice_words, subject
 from monitoring_sdk.render.numbers import (
     COUNTS,
     duration,
@@ -47,6 +48,8 @@ LABELS: Mapping[str, str] = {
     "rmse": "RMSE",
     "roc_auc": "ROC AUC",
     "total_variation": "total variation",
+    "champion_present": "rows of the champion",
+    "unknown_version_share": "rows of unknown versions",
     "unseen_share": "unseen values",
     "wape": "WAPE",
     "wasserstein": "Wasserstein",
@@ -111,23 +114,20 @@ def worst_first(checks: Iterable[Check]) -> list[Check]:
     return sorted(checks, key=_badness)
 
 
-def subject(check: Check) -> str:
-    """Return where a check looks: column, segment and version, or nothing."""
-    parts = [] if check.column is None else [short(check.column)]
-    if check.segment:
-        parts.append(short(", ".join(f"{k}={v}" for k, v in check.segment.items())))
-    if check.version is not None:
-        parts.append(f"version {short(check.version, 20)}")
-    return " ".join(parts)
+def measure(name: str, value: str, of: str = "") -> str:
+    """Put a written value beside the name of what was measured, and the rows that it speaks of.
 
-
-def measure(name: str, value: str) -> str:
-    """Put a written value beside the name of what was measured."""
-    if name in ("null_share", "unseen_share"):
-        return f"{value} {label(name)}"
+    Examples
+    --------
+    >>> measure("accuracy", "0.8", "origin = JFK"), measure("rows", "0", "origin = JFK")
+    ('accuracy of origin = JFK 0.8', '0 rows of origin = JFK')
+    """
+    rows = f" of {of}" if of else ""
+    if name in ("null_share", "unseen_share", "unknown_version_share"):
+        return f"{value} {label(name)}{rows}"
     if name in COUNTS:
-        return f"{value} row" if value == "1" else f"{value} rows"
-    return f"{label(name)} {value}"
+        return f"{value} row{rows}" if value == "1" else f"{value} rows{rows}"
+    return f"{label(name)}{rows} {value}"
 
 
 def words(check: Check) -> str:
@@ -148,23 +148,26 @@ def words(check: Check) -> str:
     'ROC AUC: undefined, one class only'
     """
     where = subject(check)
-    before = f"{where}: " if where else ""
+    before = f"{where}: " if check.column is not None else ""
+    # What speaks of no column has its rows named beside it: "accuracy of origin = JFK".
+    of = where if check.column is None else ""
+    what = label(check.name) + (f" of {of}" if of else "")
     if check.name.startswith("expect_") and check.status in JUDGED:
         return before + _expectation(check)
     if check.value is None or not math.isfinite(check.value):
-        return f"{before}{label(check.name)}: {_why(check)}"
+        return f"{before}{what}: {_why(check)}"
     found, limit = pair(check.value, check.threshold, unit_of(check.name))
     if check.threshold is None:
-        text = measure(check.name, found)
+        text = measure(check.name, found, of)
     elif check.exceeded:
         beyond = check.direction or side(check.value, check.threshold, True)
         if check.family == "performance":
             moved = "fell" if beyond == "below" else "rose"
-            text = f"{label(check.name)} {moved} to {found}, {beyond} its limit {limit}"
+            text = f"{what} {moved} to {found}, {beyond} its limit {limit}"
         else:
-            text = f"{measure(check.name, found)}, {beyond} {limit}"
+            text = f"{measure(check.name, found, of)}, {beyond} {limit}"
     else:
-        text = f"{measure(check.name, found)}, limit {limit}"
+        text = f"{measure(check.name, found, of)}, limit {limit}"
     if check.n is not None and check.name not in COUNTS:
         text += f" ({check.n:,} {'row' if check.n == 1 else 'rows'})"
     if check.status not in JUDGED:
@@ -192,10 +195,15 @@ def key_words(key: str) -> str:
     --------
     >>> key_words("drift/psi/distance"), key_words("performance/accuracy")
     ('distance: PSI', 'accuracy')
+    >>> key_words("performance/accuracy[origin=JFK]")
+    'accuracy of origin = JFK'
     """
-    _, _, rest = key.partition("/")
-    name, _, column = rest.partition("/")
-    return f"{short(column)}: {label(name)}" if column else label(name or key)
+    parts = parts_of(key)
+    rows = slice_words(parts.segment, parts.version)
+    of = f" of {rows}" if rows else ""
+    if parts.column:
+        return f"{short(parts.column)}{of}: {label(parts.name)}"
+    return label(parts.name or key) + of
 
 
 def told(incident: Incident, report: Report, transition: str) -> list[Check]:
