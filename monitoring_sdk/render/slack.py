@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from monitoring_sdk.render.diagnosis import sentence
 from monitoring_sdk.render.numbers import moment, number, short, window_words
 from monitoring_sdk.render.words import headline, label, told, words
 from monitoring_sdk.report import Check, Incident, Report
@@ -207,6 +208,8 @@ def slack_message(
     body = _joined(filter(None, [*_check_lines(checks, top), _unjudged(report)]), SECTION_MAX)
     if body:
         blocks.append({"type": "section", "text": _mrkdwn(body)})
+    if why := sentence(report.diagnosis):
+        blocks.append({"type": "section", "text": _mrkdwn(escape(why))})
     blocks.append({"type": "section", "fields": _facts(incident, report, timezone)[:10]})
     if who:
         blocks.append({"type": "section", "text": _mrkdwn(who)})
