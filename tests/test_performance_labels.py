@@ -14,8 +14,8 @@ from task_models import BASELINE_DAYS, DAYS, day, label_table, moments, write_mo
 
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import MonitorConfig
-from monitoring_sdk.errors import SourceError
 from monitoring_sdk.labels import with_missing
+from monitoring_sdk.metrics.table import metric
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages import build_baseline, labelled_rows, walk
 from monitoring_sdk.stages.label_age import age_text, label_ages
@@ -276,8 +276,8 @@ def test_eligible_values_are_compared_by_name_and_the_column_must_be_there(tmp_p
     assert found.note is not None
     assert found.note.startswith(f"on eligible rows: 2 of {ROWS} ")
     chosen = {"delay": "0h", "eligible": {"column": "verdict", "in": ["approve"]}}
-    with pytest.raises(SourceError, match="predictions lack the column 'verdict'"):
-        list(join_labels(loans(tmp_path, labels=chosen), [Window(day(0), day(1))], NOW))
+    (found,) = join_labels(loans(tmp_path, labels=chosen), [Window(day(0), day(1))], NOW)
+    assert metric("accuracy", found.rows).reason == "predictions lack the column verdict"
 
 
 # --- What joins nothing -------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from monitoring_sdk.metrics.table import metric
 from monitoring_sdk.report import Report
 from monitoring_sdk.stages import build_baseline, walk
 from monitoring_sdk.stages.metrics import judge_windows, result_of
+from monitoring_sdk.stages.performance import join_labels
 from monitoring_sdk.window import Window
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -123,3 +124,31 @@ def test_the_quiet_days_of_many_models_stay_quiet(
         for judged in judge_windows(config, windows, NOW, 200):
             pages += any(c.pages for c in result_of(config, judged, NOW).checks)
     assert pages == 0
+
+
+def test_a_lacking_column_of_weights_or_queries_is_never_left_out_in_silence(
+    tmp_path: Path,
+) -> None:
+    """Without their weights rows would count alike: another number, under the same name."""
+    for part, write in (("weight", regression), ("query", ranking)):
+        config = write(tmp_path / part)
+        columns = config.columns.model_copy(update={part: "elsewhere"})
+        config = config.model_copy(update={"columns": columns})
+        (judged,) = join_labels(config, days(config, 3, 4), NOW)
+        name = config.metric_names[0]
+        assert metric(name, judged.rows).reason == "predictions lack the column elsewhere"
+
+
+def test_weights_count(tmp_path: Path) -> None:
+    config = regression(tmp_path)
+    rows = pd.read_parquet(tmp_path / "predictions.parquet")
+    rows["w"] = rows["id"] % 3
+    rows.to_parquet(tmp_path / "predictions.parquet")
+    columns = config.columns.model_copy(update={"weight": "w"})
+    config = config.model_copy(update={"columns": columns})
+    (judged,) = join_labels(config, days(config, 3, 4), NOW)
+    labels = pd.read_parquet(tmp_path / "labels.parquet")["y_true"]
+    own = (rows["at"] >= day(3)) & (rows["at"] < day(4))
+    error = (rows["y_pred"] - labels).abs()[own]
+    expected = (error * rows["w"][own]).sum() / rows["w"][own].sum()
+    assert metric("mae", judged.rows).value == pytest.approx(expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -71,26 +72,35 @@ class Joined:
         return np.sort(self._in_order[low:high])
 
     @cached_property
+    def fault(self) -> str | None:
+        """Which columns are lacking without which metrics would speak of other rows."""
+        columns, eligible = self.config.columns, self.config.labels.eligible
+        wanted = [columns.weight, columns.query, columns.item, self._version]
+        wanted.append(None if eligible is None else eligible.column)
+        lacking = [c for c in wanted if c is not None and c not in self.table.column_names]
+        return f"predictions lack the column {', '.join(lacking)}" if lacking else None
+
+    @property
+    def _version(self) -> str | None:
+        return None if self.config.versions is None else self.config.columns.model_version
+
+    @cached_property
     def eligible(self) -> NDArray[np.bool_] | None:
         """Which rows can get a label at all; None where all can."""
         chosen = self.config.labels.eligible
-        if chosen is None:
+        if chosen is None or chosen.column not in self.table.column_names:
             return None
         levels = [canonical_level(v) for v in chosen.values]
-        return level_codes(self._needed(chosen.column), levels, chosen.column) < len(levels)
+        return level_codes(self.table.column(chosen.column), levels, chosen.column) < len(levels)
 
     @cached_property
     def _versions(self) -> NDArray[np.intp] | None:
         """Each row's place among champion and shadows; their number for any other version."""
-        versions, column = self.config.versions, self.config.columns.model_version
-        if versions is None or column is None:
+        versions, column = self.config.versions, self._version
+        if versions is None or column is None or column not in self.table.column_names:
             return None
-        return level_codes(self._needed(column), [versions.champion, *versions.shadow], column)
-
-    def _needed(self, name: str) -> pa.ChunkedArray:
-        if name not in self.table.column_names:
-            raise SourceError(f"predictions lack the column {name!r}")
-        return self.table.column(name)
+        known = [versions.champion, *versions.shadow]
+        return level_codes(self.table.column(column), known, column)
 
     @cached_property
     def label(self) -> pa.Array:
@@ -162,10 +172,12 @@ class Joined:
     def labelled(self, rows: NDArray[np.int64], label: pa.Array) -> LabelledRows:
         """Return rows as metrics read them; those without a label are left out.
 
+        Where a column is lacking that says which rows count, and how much, no metric is defined.
+
         Parameters
         ----------
         label : pa.Array of length n
-            Of every row of the table.
+                Of every row of the table.
         """
         take, columns = pa.array(rows), self.config.columns
 
@@ -177,7 +189,7 @@ class Joined:
             by_class = {name: column(c) for name, c in columns.score.items()}
             score = None if None in by_class.values() else by_class
         payoff = self.config.business_value
-        return read_rows(
+        found = read_rows(
             self.config.task,
             label.take(take),
             prediction=column(columns.prediction),
@@ -188,6 +200,7 @@ class Joined:
             item=column(columns.item),
             payoff=None if payoff is None else payoff.model_dump(),
         )
+        return found if self.fault is None else dataclasses.replace(found, fault=self.fault)
 
 
 def _needed_columns(config: MonitorConfig) -> list[str]:
