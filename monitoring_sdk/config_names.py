@@ -67,10 +67,24 @@ def names_problems(filled: Mapping[str, Any], data: Mapping[str, Any]) -> list[s
                 fault = explain("unknown name", got=shown(came), allowed=allowed)
             where = f"{section}.{name}" if section == "thresholds" else section
             problems.append(f"{where}: {fault}")
-    wanted = [*listed(filled, "metrics"), *listed(filled, "thresholds")]
-    if "business_value" in wanted and not filled.get("business_value"):
-        problems.append("business_value: the metric needs what tp, fp, fn and tn are worth")
-    return problems
+    return problems + _needs_problems(filled, task)
+
+
+def _needs_problems(filled: Mapping[str, Any], task: str) -> list[str]:
+    """Name what metrics that are asked for cannot do without."""
+    columns = filled.get("columns")
+    columns = columns if isinstance(columns, Mapping) else {}
+    problems = []
+    for section in ("metrics", "thresholds"):
+        for name in listed(filled, section):
+            if not isinstance(name, str) or not is_metric(name, task):
+                continue
+            needs = find_metric(name, task).needs
+            lacking = [n for n in ("score", "query", "item") if n in needs and not columns.get(n)]
+            problems += [f"{section}: {name} needs columns.{n}" for n in lacking]
+            if "payoff" in needs and not filled.get("business_value"):
+                problems.append("business_value: the metric needs what tp, fp, fn and tn are worth")
+    return list(dict.fromkeys(problems))
 
 
 def listed(document: Mapping[str, Any], section: str) -> list[Any]:

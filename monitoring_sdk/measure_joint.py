@@ -16,7 +16,7 @@ from monitoring_sdk.profile.joint import FEATURES, JointSpec
 from monitoring_sdk.profile.numeric import NumericProfile
 from monitoring_sdk.profile.profile import Profile
 
-MOST_ROWS = 5_000
+MOST_ROWS = 20_000
 """Of either sample a classifier, or a kernel, looks at no more rows."""
 
 OF_SAMPLES = tuple(name for name, row in JOINT.items() if row.needs in ("rows", "coded"))

@@ -118,7 +118,8 @@ def test_the_files_are_text_that_reads_well(car_loan: tuple[Path, Baseline]) -> 
     folder = car_loan[0] / "car_loan" / "v1"
     names = {p.name for p in folder.iterdir()}
     assert names == {
-        *("baseline.json", "grid.json", "profile.json", "reference.csv", "expectations.json"),
+        *("baseline.json", "grid.json", "joint.json", "profile.json"),
+        *("reference.csv", "expectations.json"),
         "sha256.json",
     }
     for path in folder.iterdir():

@@ -17,7 +17,7 @@ from monitoring_sdk.config import MonitorConfig, load_config, parse_config
 from monitoring_sdk.config_problems import LATER_KEYS
 from monitoring_sdk.drift.methods import METHODS
 from monitoring_sdk.errors import ConfigError
-from monitoring_sdk.metrics.table import metric_names
+from monitoring_sdk.metrics.table import find_metric, metric_names
 
 WHOLE = """\
 model: flights
@@ -517,6 +517,7 @@ def test_parts_that_need_each_other(sections: dict[str, Any], fault: str) -> Non
             {"metrics": ["business_value"]},
             "business_value: the metric needs what tp, fp, fn and tn are worth",
         ),
+        ({"metrics": ["roc_auc"]}, "metrics: roc_auc needs columns.score"),
         ({"drift": ["domain_auc"]}, "did you mean domain_classifier_auc?"),
     ],
 )
@@ -604,7 +605,9 @@ def test_what_has_a_limit_is_computed() -> None:
 # --- Whatever comes -------------------------------------------------------------------------------
 
 METRIC_EXAMPLES = [
-    name.replace("r%", "1%") for name in metric_names("binary") if name != "business_value"
+    name
+    for name in metric_names("binary")
+    if "@" not in name and find_metric(name, "binary").needs <= {"prediction"}
 ]
 names = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{0,8}", fullmatch=True)
 durations = st.builds("{}{}".format, st.integers(0, 99), st.sampled_from(["min", "h", "d", "w"]))

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 Floats = NDArray[np.float64]
 
@@ -129,6 +128,8 @@ def _curve(score: Floats, truth: NDArray[np.bool_], weight: Floats) -> Curve:
     first = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
     total = np.add.reduceat(weight[order], first)
     share = np.add.reduceat((weight * truth)[order], first) / total
+    from scipy.optimize import isotonic_regression  # half a second, only for who fits
+
     fitted = isotonic_regression(share, weights=total)
     # A pooled stretch is level: its two ends say all of it.
     ends = np.unique(np.concatenate([fitted.blocks[:-1], fitted.blocks[1:] - 1]))

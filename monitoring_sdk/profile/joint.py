@@ -30,7 +30,7 @@ FEATURES = ""
 """The key of the numeric features, as one vector, among the vectors of a profile."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class JointSpec:
     """What is counted of whole rows, as learnt from the reference.
 
@@ -46,6 +46,10 @@ class JointSpec:
     derived: DerivedSpec = field(default_factory=DerivedSpec)
     standard: Standard | None = None
     embeddings: Mapping[str, Embedding] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare all that is written to a file."""
+        return isinstance(other, JointSpec) and self.to_dict() == other.to_dict()
 
     @property
     def sources(self) -> tuple[str, ...]:

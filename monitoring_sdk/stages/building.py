@@ -46,6 +46,7 @@ from monitoring_sdk.stages.fitting import (
 from monitoring_sdk.stages.handle import layout_of, open_predictions
 from monitoring_sdk.stages.joint import RowsOfSpan
 from monitoring_sdk.stages.label_age import reference_performance
+from monitoring_sdk.stages.reference_levels import settle_grid, with_unseen
 from monitoring_sdk.stages.scan import scan_rows, served, slicing_of
 from monitoring_sdk.window import Window
 
@@ -93,7 +94,7 @@ def build_baseline(
     grid = Grid({**grid.columns, **derived.columns})
     segmentations = fit_segmentations(config, source, span, len(windows))
     form = Form(grid, layout, segmentations, joint)
-    profile, profiles, measured = _reference(config, span, windows, form, now, progress)
+    grid, profile, profiles, measured = _reference(config, span, windows, form, now, progress)
     root = baselines_root() if root is None else root
     known = baselines.versions(root, config.model)
     if valid_from is None and known:
@@ -179,8 +180,11 @@ def _reference(
     form: Form,
     now: datetime,
     progress: Progress,
-) -> tuple[Profile, dict[Window, Profile], list[list[Measurement]]]:
-    """Profile the windows and what lies between and around them; measure each complete one."""
+) -> tuple[Grid, Profile, dict[Window, Profile], list[list[Measurement]]]:
+    """Profile the windows and what lies between and around them; measure each complete one.
+
+    The grid comes back with the columns opened that turn out to have ever new levels.
+    """
     columns, slicing = config.columns, slicing_of(config, form.segmentations)
     whole = [c for c in (columns.latency_ms, columns.error, slicing.version) if c is not None]
     # Which rows a shadow wrote beside another version's is told by their ids.
@@ -199,6 +203,8 @@ def _reference(
     total = SlicedBuilder(form.grid, slicing).result()
     for profile in profiles.values():
         total = total.merge(profile)
+    complete = [profiles[w] for w in windows]
+    form = dataclasses.replace(form, grid=settle_grid(form.grid, complete))
     performance = reference_performance(config, windows, now, form.segmentations)
     measured = []
     zone = config.window.timezone
@@ -212,7 +218,7 @@ def _reference(
         )
         measured.append([_as_monitored(config, m) for m in every])
     progress("windows", len(pieces), len(pieces))
-    return total, profiles, measured
+    return form.grid, total, profiles, with_unseen(measured, complete)
 
 
 def _distances(

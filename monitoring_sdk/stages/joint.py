@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import SourceError
@@ -59,8 +61,10 @@ class RowsOfSpan:
         self._kept: dict[Window, pa.Table] = {}
         self._reference: pa.Table | None = None
         if needed:
+            self._at = config.columns.timestamp
+            names = list(dict.fromkeys([*self.columns, self._at.column]))
             source = open_predictions(config)
-            self._reference = span_rows(config, source, span, self.columns, MOST_ROWS)
+            self._reference = span_rows(config, source, span, names, MOST_ROWS)
 
     def keep(self, window: Window, rows: pa.Table | None) -> None:
         """Keep some rows of a window."""
@@ -76,8 +80,18 @@ class RowsOfSpan:
             return ()
         samples = None
         if self._reference is not None and window in self._kept:
-            samples = samples_of(self._layout, self._reference, self._kept[window])
+            samples = samples_of(self._layout, self._others(window), self._kept[window])
         return measure_joint(profile, reference, self._spec, self._asked, samples)
+
+    def _others(self, window: Window) -> pa.Table:
+        """Return the rows of the span without a window's own: shared rows are told apart badly."""
+        assert self._reference is not None
+        moments = to_utc(self._reference.column(self._at.column), self._at.unit)
+        inside = pc.and_(
+            pc.greater_equal(moments, pa.scalar(window.start, moments.type)),
+            pc.less(moments, pa.scalar(window.end, moments.type)),
+        )
+        return self._reference.filter(pc.invert(inside))
 
 
 def joint_measurements(
