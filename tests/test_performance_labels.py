@@ -308,3 +308,18 @@ def test_ids_that_join_nothing_are_counted_and_never_page(tmp_path: Path) -> Non
     assert check.reason is not None
     assert check.reason.startswith("12 of")
     assert report.status == "ok"
+
+
+def test_a_window_without_the_column_of_decisions_alerts(tmp_path: Path) -> None:
+    config = loans(tmp_path)
+    build_baseline(config, now=NOW)
+    path = tmp_path / "predictions.parquet"
+    pd.read_parquet(path).drop(columns="decision").to_parquet(path)
+    (report,) = walk(
+        config, list(config.cadence.windows(day(22), day(23))), open_store("sqlite://")
+    )
+    (check,) = [c for c in report.checks if c.name == "column_present"]
+    assert (check.column, check.status, check.severity) == ("decision", "alert", "critical")
+    (check,) = [c for c in report.checks if c.name == "accuracy"]
+    assert (check.status, check.value) == ("undefined", None)
+    assert check.reason == "predictions lack the column decision"

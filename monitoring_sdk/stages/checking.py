@@ -107,7 +107,7 @@ def _predictions(
 ) -> None:
     source = open_predictions(config)
     schema = source.schema()
-    columns = config.columns
+    columns, eligible = config.columns, config.labels.eligible
     wanted = {
         "columns.timestamp": columns.timestamp.column,
         "columns.prediction": columns.prediction,
@@ -118,6 +118,7 @@ def _predictions(
         },
         "columns.latency_ms": columns.latency_ms,
         "columns.error": columns.error,
+        "labels.eligible.column": eligible.column if eligible is not None else None,
         **{f"columns.id.{i}": name for i, name in enumerate(columns.id)},
     }
     layout = layout_of(config, schema)

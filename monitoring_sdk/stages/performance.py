@@ -133,6 +133,8 @@ def _due(joined: Joined, window: Window, coverage: float | None) -> DueState:
     """Say whether a window is judged: on the labels seen, or when the missing ones are known."""
     config, as_of = joined.config, joined.as_of
     labels = config.labels
+    if joined.fault is not None and as_of >= window.end + labels.delay:
+        return DueState("ready", joined.fault)
     if labels.missing_is is None or coverage is None:
         return labels_due(window, as_of, labels.delay, labels.coverage, labels.deadline, coverage)
     return filled_labels_due(

@@ -91,6 +91,8 @@ def check_quality(handle: Handle) -> Quality:
     needed = (
         *(*columns.id, columns.latency_ms, columns.error, *layout.told_apart_by),
         *(*layout.text, *layout.datetime, *layout.embedding),
+        *(columns.weight, columns.query, columns.item),
+        config.labels.eligible.column if config.labels.eligible is not None else None,
     )
     baseline = baseline_of(handle)
     known = baseline.layout.kinds
