@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import expit
+from small_model import day, write_small_model
 
+from monitoring_sdk.config import load_config
 from monitoring_sdk.diagnosis.concept import ConceptState
 from monitoring_sdk.diagnosis.labelled import (
     as_reference,
@@ -26,14 +30,14 @@ from monitoring_sdk.metrics.labelled import Labelled
 from monitoring_sdk.metrics.numbers import LabelledNumbers
 from monitoring_sdk.metrics.rows import LabelledRows, read_rows
 from monitoring_sdk.report import Check
-from monitoring_sdk.stages.diagnose import concept_check, diagnose_rows
+from monitoring_sdk.stages.diagnose import concept_check, diagnose_rows, window_rows
 from monitoring_sdk.window import Window
 
 CODER = Coder(("a", "b"), (), ())
 
 
-def window(day: int) -> Window:
-    start = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=day)
+def window(i: int) -> Window:
+    start = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=i)
     return Window(start, start + timedelta(days=1))
 
 
@@ -87,9 +91,9 @@ def test_a_calibrator_for_the_window_keeps_moves_of_the_inputs_out() -> None:
 def test_quiet_windows_stay_quiet_and_hand_their_state_on() -> None:
     reference, state = binary(4000, 0), ConceptState()
     calibrate = fit_calibrator(reference.rows.score, reference.truth)
-    for day in range(30):
-        rows = as_labelled(binary(300, 10 + day))
-        found, state = concept_check(window(day), rows, reference, calibrate, state)
+    for i in range(30):
+        rows = as_labelled(binary(300, 10 + i))
+        found, state = concept_check(window(i), rows, reference, calibrate, state)
         assert found.status == "ok", found
         assert found.reason is None
     assert (state.windows, state.rows) == (30, 9000)
@@ -229,3 +233,24 @@ def test_expectations_follow_the_calibrated_score() -> None:
     assert found.expected == pytest.approx(
         np.minimum(current.rows.score, 1 - current.rows.score), abs=1e-12
     )
+
+
+def test_a_window_is_read_with_its_labels_and_features(tmp_path: Path) -> None:
+    config = load_config(write_small_model(tmp_path, sys.executable))
+    span = Window(day(0), day(20))
+    coder = Coder(("size",), ("kind",), (("a", "b", "c"),))
+    empty = Rows(np.zeros((0, 2)), np.zeros(0, np.int64), np.zeros(0))
+    form = Reference("binary", empty, np.zeros(0, np.int64), coder, np.zeros(0, np.int64))
+    reference = window_rows(config, span, day(30), form)
+    assert isinstance(reference, Reference)
+    assert reference.n == 4000
+    later = window_rows(config, Window(day(30), day(35)), day(38), reference)
+    assert isinstance(later, Reference)
+    assert later.n == 1000
+    assert later.rows.matrix[:, 0].mean() == pytest.approx(2.0, abs=0.15)
+    found = diagnose_rows(reference, later)
+    assert not isinstance(found, str)
+    # The labels follow the score alone: that the inputs moved changed nothing.
+    assert found.kind == "none"
+    unknown = window_rows(config, Window(day(39), day(40)), day(39), reference)
+    assert unknown == "no labelled row has what the model says"

@@ -32,8 +32,15 @@ class Bets:
     margin: float
 
 
-def as_reference(rows: LabelledRows, reference: Reference) -> Reference | str:
-    """Return a window's labelled rows in the numbers of its reference, without features.
+def as_reference(
+    rows: LabelledRows, reference: Reference, features: Floats | None = None
+) -> Reference | str:
+    """Return a window's labelled rows in the numbers of its reference.
+
+    Parameters
+    ----------
+    features : array of float64, shape (n, d), optional
+        Of the same rows, as the reference's coder writes them.
 
     Returns
     -------
@@ -47,13 +54,13 @@ def as_reference(rows: LabelledRows, reference: Reference) -> Reference | str:
         return "lists have no loss of a single row"
     truth, said, score = read
     own = Rows(
-        np.zeros((rows.n, 0)),
+        np.zeros((rows.n, 0)) if features is None else features,
         None if reference.rows.prediction is None else said,
         None if reference.rows.score is None else score,
     )
     keep = own.usable() & (np.isfinite(truth) if truth.dtype.kind == "f" else truth >= 0)
     block = np.zeros(rows.n, np.int64)
-    coder = Coder((), (), ())
+    coder = Coder((), (), ()) if features is None else reference.coder
     whole = Reference(reference.task, own, truth, coder, block, reference.classes)
     found = whole.take(keep)
     return found if found.n else "no labelled row has what the model says"

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+
+from monitoring_sdk.adapters.sources.source import read_table
+from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.diagnosis.concept import ConceptState
-from monitoring_sdk.diagnosis.diagnose import Diagnosis, diagnose
+from monitoring_sdk.diagnosis.diagnose import MOST_ROWS, Diagnosis, diagnose
 from monitoring_sdk.diagnosis.labelled import as_reference, bets, ceiling_of, with_features
+from monitoring_sdk.diagnosis.losses import evenly
 from monitoring_sdk.estimation.calibration import Calibrator
 from monitoring_sdk.estimation.rows import Reference
+from monitoring_sdk.labels import resolve
 from monitoring_sdk.metrics.rows import LabelledRows
 from monitoring_sdk.report import Check, Status
+from monitoring_sdk.stages.handle import open_predictions
+from monitoring_sdk.stages.joining import Joined, label_batches
 from monitoring_sdk.window import Window
 
 NAME = "concept_drift"
@@ -107,6 +118,61 @@ def _words(current: Reference, seen: float, usual: float) -> str:
     if current.rows.prediction is None:
         return f"scores are further off than they explain: {seen:.3f} against {usual:.3f} expected"
     return f"errors exceed what inputs and scores explain: {seen:.0%} against {usual:.0%} expected"
+
+
+def window_rows(
+    config: MonitorConfig, window: Window, as_of: datetime, reference: Reference
+) -> Reference | str:
+    """Read a window's labelled rows with their features, coded as its reference is.
+
+    Those that metrics speak of: that can get a label, and with several versions the champion's.
+
+    Returns
+    -------
+    Reference or str
+        A text says why there are none.
+
+    Raises
+    ------
+    SourceError
+        When a source cannot be read, or lacks a column.
+    """
+    columns, known = config.columns, config.columns.label_timestamp
+    if config.source.labels is None or columns.label is None:
+        return "the monitor file names no labels"
+    table = _read(config, window, reference)
+    found = resolve(
+        table,
+        label_batches(config, window, as_of),
+        id_columns=columns.id,
+        label=columns.label,
+        label_timestamp=None if known is None else known.column,
+        unit=None if known is None else known.unit,
+        as_of=as_of,
+    )
+    # Every row that was read is of this window.
+    moments = np.full(table.num_rows, np.datetime64(window.start.replace(tzinfo=None), "us"))
+    joined = Joined(config, table, moments, found, as_of)
+    label = joined.settled_label()
+    rows = joined.main(np.arange(table.num_rows)).rows
+    rows = rows[label.is_valid().to_numpy(zero_copy_only=False)[rows]]
+    rows = rows[evenly(len(rows), MOST_ROWS)]
+    own = joined.labelled(rows, label)
+    if own.n != len(rows):
+        return f"{len(rows) - own.n} labels cannot be read"
+    return as_reference(own, reference, reference.coder.matrix(table.take(pa.array(rows))))
+
+
+def _read(config: MonitorConfig, window: Window, reference: Reference) -> pa.Table:
+    """Read the predictions of a window: what the model said, who counts, and the features."""
+    columns, eligible = config.columns, config.labels.eligible
+    said = [*columns.id, columns.prediction, *columns.scores, columns.timestamp.column]
+    counts = [columns.weight, columns.model_version, eligible.column if eligible else None]
+    source = open_predictions(config)
+    there = set(source.schema(window, columns.timestamp).names)
+    wanted = (*said, *counts, *reference.coder.names)
+    names = dict.fromkeys(n for n in wanted if n is not None and n in there)
+    return read_table(source, list(names), window=window, timestamp=columns.timestamp)
 
 
 def diagnose_rows(reference: Reference, current: Reference, *, seed: int = 0) -> Diagnosis | str:
