@@ -13,6 +13,7 @@ from monitoring_sdk.render.figures import choose, strip_keys
 from monitoring_sdk.render.strip import row_names, strip_chart
 from monitoring_sdk.render.tidy import incident_checks, incident_spans, ranked, tidy
 from monitoring_sdk.render.vega import PAPER_INK, png, svg
+from monitoring_sdk.render.words import key_words
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_a_limit_reaches_from_the_first_window_to_the_end_of_the_last():
 
 def test_names_of_a_strip_are_short_and_differ():
     keys = [f"drift/psi/{'a' * 100}{i}{'b' * 100}" for i in range(12)]
-    names = row_names(keys)
+    names = row_names({k: key_words(k) for k in keys})
     assert len(set(names.values())) == 12
     assert max(map(len, names.values())) <= 40
 

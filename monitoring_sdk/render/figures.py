@@ -10,10 +10,10 @@ import pandas as pd
 
 from monitoring_sdk.render.charts import check_chart, rows_chart
 from monitoring_sdk.render.numbers import moment, number, pair, short, unit_of
-from monitoring_sdk.render.strip import strip_chart
+from monitoring_sdk.render.strip import strip_chart, titles
 from monitoring_sdk.render.tidy import checks_of, ranked
 from monitoring_sdk.render.vega import Span, svg
-from monitoring_sdk.render.words import FAMILY_ORDER, key_words
+from monitoring_sdk.render.words import FAMILY_ORDER, title
 
 STRIP_ROWS = 36
 PERFORMANCE, DRIFT, QUALITY, OPERATIONS = 6, 6, 2, 2
@@ -97,16 +97,16 @@ def check_figures(
         chart = check_chart(rows, incidents=incidents, span=span, percent=unit_of(name) == "%")
         if chart is None:
             continue
-        title = key_words(key)
         newest = rows[rows["value"].notna()].tail(1)
         check = checks_of(newest)[0]
+        name_of = title(check)
         at = moment(newest["window_start"].iloc[0].to_pydatetime(), timezone)
         value, limit = pair(check.value, check.threshold, unit_of(name))
         said = f"{value} on {at}" + ("" if check.threshold is None else f", limit {limit}")
         alerts = int((rows["status"] == "alert").sum())
         missing = int((~rows["judged"]).sum())
         caption = f"{said}; {_counted(len(rows), alerts, missing)}"
-        figures.append(Figure(title, caption, svg(chart, title, caption)))
+        figures.append(Figure(name_of, caption, svg(chart, name_of, caption)))
     return figures
 
 
@@ -149,6 +149,7 @@ def strip_figure(frame: pd.DataFrame, incidents: Sequence[Span], span: Span) -> 
         return None
     total = frame["key"].nunique()
     which = f"the worst {len(keys)} of {total:,} checks" if total > len(keys) else "all checks"
-    worst = ", ".join(short(key_words(k), 40) for k in keys[:5])
+    named = titles(frame, keys[:5])
+    worst = ", ".join(short(named[k], 40) for k in keys[:5])
     caption = f"Value as a share of its limit, {which}, a column for each window"
     return Figure("Timeline", caption, svg(chart, caption, f"From the top: {worst}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from monitoring_sdk.render.numbers import short
+from monitoring_sdk.render.tidy import checks_of
 from monitoring_sdk.render.vega import (
     INCIDENT,
     PAGE_INK,
@@ -20,7 +21,7 @@ from monitoring_sdk.render.vega import (
     named,
     time_axis,
 )
-from monitoring_sdk.render.words import key_words
+from monitoring_sdk.render.words import title as title_of
 
 # (upper end of the share of the limit, name, colour): light to dark towards the limit, then warm.
 CLASSES: tuple[tuple[float, str, str], ...] = (
@@ -69,21 +70,27 @@ def _runs(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def row_names(keys: Iterable[str]) -> dict[str, str]:
-    """Name the checks of a strip shortly, each name once.
+def titles(rows: pd.DataFrame, keys: Sequence[str]) -> dict[str, str]:
+    """Name checks by the fields that a tidy history has of them."""
+    first = rows[rows["key"].isin(keys)].drop_duplicates("key")
+    return dict(zip(first["key"], map(title_of, checks_of(first)), strict=True))
+
+
+def row_names(named: Mapping[str, str]) -> dict[str, str]:
+    """Make the names of a strip's checks short, each once.
 
     Examples
     --------
-    >>> row_names(["drift/psi/distance", "drift/psi/distance "])
-    {'drift/psi/distance': 'distance: PSI', 'drift/psi/distance ': 'distance : PSI'}
+    >>> row_names({"drift/psi/a": "a: PSI", "drift/psi/a ": "a: PSI"})
+    {'drift/psi/a': 'a: PSI', 'drift/psi/a ': 'a: PSI (2)'}
     """
     names: dict[str, str] = {}
     taken: set[str] = set()
-    for key in keys:
-        name = short(key_words(key), NAME_MAX)
+    for key, text in named.items():
+        name = short(text, NAME_MAX)
         count = 2
         while name in taken:
-            name = f"{short(key_words(key), NAME_MAX - 5)} ({count})"
+            name = f"{short(text, NAME_MAX - 5)} ({count})"
             count += 1
         taken.add(name)
         names[key] = name
@@ -115,7 +122,9 @@ def strip_chart(
     if rows.empty:
         return None
     span = span or (rows["window_start"].min(), rows["window_end"].max())
-    names = row_names(keys)
+    named_checks = titles(rows, keys)
+    keys = [k for k in keys if k in named_checks]
+    names = row_names({k: named_checks[k] for k in keys})
     runs = [
         {"y": names[str(r.key)], "c": r.cls, "t": iso(r.t), "u": iso(r.u)}
         for r in _runs(rows).itertuples()

@@ -91,8 +91,10 @@ def tidy(
     frame["judged"] = frame["status"].isin(["ok", "alert"])
     frame["direction"] = _directions(frame)
     ratios = [
-        excess(_or_none(v), _or_none(t), d)
-        for v, t, d in zip(frame["value"], frame["threshold"], frame["direction"], strict=True)
+        _ratio(_or_none(v), _or_none(t), d, bool(e))
+        for v, t, d, e in zip(
+            frame["value"], frame["threshold"], frame["direction"], frame["exceeded"], strict=True
+        )
     ]
     frame["ratio"] = np.array([np.nan if r is None else r for r in ratios], dtype=float)
     return frame[list(COLUMNS)].reset_index(drop=True)
@@ -100,6 +102,16 @@ def tidy(
 
 def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def _ratio(
+    value: float | None, threshold: float | None, direction: str, exceeded: bool
+) -> float | None:
+    """Return `excess`; of a check with limits on both sides, by the one that it is nearer to."""
+    found = excess(value, threshold, direction)
+    if found is None or exceeded == (found > 1) or value == threshold:
+        return found
+    return excess(value, threshold, side(value, threshold, exceeded))
 
 
 def _directions(frame: pd.DataFrame) -> pd.Series:
@@ -137,7 +149,11 @@ def ranked(frame: pd.DataFrame, recent: int = RECENT) -> pd.DataFrame:
     table = (
         frame.assign(
             alert=(frame["status"] == "alert") & new,
-            critical=(frame["status"] == "alert") & new & (frame["severity"] == "critical"),
+            # A shadow version's never pages.
+            critical=(frame["status"] == "alert")
+            & new
+            & (frame["severity"] == "critical")
+            & frame["version"].isna(),
             near=frame["ratio"].where(new),
         )
         .groupby("key", sort=True)

@@ -101,7 +101,8 @@ def check_excess(check: Check) -> float | None:
 
 def _badness(check: Check) -> tuple[int, float, str]:
     if check.status == "alert":
-        rank = 0 if check.severity == "critical" else 1
+        # What only shows, a warning or a shadow's, comes after what pages.
+        rank = 0 if check.pages else 1
     else:
         rank = {"error": 2, "no_data": 3}.get(check.status, 5)
         if check.exceeded:
@@ -188,6 +189,25 @@ def _why(check: Check) -> str:
     return f"{status}, {short(check.reason, 300)}" if check.reason else status
 
 
+def title(check: Check) -> str:
+    """Name a check by what it measures, and where.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from monitoring_sdk.window import Window
+    >>> day = Window(datetime(2013, 6, 3, tzinfo=UTC), datetime(2013, 6, 4, tzinfo=UTC))
+    >>> title(Check("performance", "recall", day, "ok", version="8"))
+    'recall of version 8 (shadow)'
+    """
+    return _title(check.name, check.column, slice_words(check.segment, check.version))
+
+
+def _title(name: str, column: str | None, rows: str) -> str:
+    of = f" of {rows}" if rows else ""
+    return f"{short(column)}{of}: {label(name)}" if column else label(name) + of
+
+
 def key_words(key: str) -> str:
     """Name a check from its key alone.
 
@@ -199,11 +219,7 @@ def key_words(key: str) -> str:
     'accuracy of origin = JFK'
     """
     parts = parts_of(key)
-    rows = slice_words(parts.segment, parts.version)
-    of = f" of {rows}" if rows else ""
-    if parts.column:
-        return f"{short(parts.column)}{of}: {label(parts.name)}"
-    return label(parts.name or key) + of
+    return _title(parts.name or key, parts.column, slice_words(parts.segment, parts.version))
 
 
 def told(incident: Incident, report: Report, transition: str) -> list[Check]:
