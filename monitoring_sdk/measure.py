@@ -180,17 +180,16 @@ def measure_columns(
     for column, kind in kinds.items():
         if not all(column in known.columns for known in (profile, reference, grid)):
             continue
-        for name in methods_for(kind, wanted, limited):
+        cells = grid.columns[column]
+        # Levels that are new by nature have no shares to compare: how many there are is left.
+        more = () if getattr(cells, "closed", True) else ("distinct_ratio",)
+        for name in methods_for(kind, wanted, (*limited, *more)):
             method = METHODS[name]
-            value = drift(
-                name, reference.columns[column], profile.columns[column], grid.columns[column]
-            )
-            family = layout.family_of(name, column)
             found.append(
                 Measurement(
-                    family,
+                    layout.family_of(name, column),
                     name,
-                    value,
+                    drift(name, reference.columns[column], profile.columns[column], cells),
                     method.direction,
                     column,
                     noise=method.noise,

@@ -346,9 +346,6 @@ def test_levels_stay_the_same_when_1_is_read_as_text(
     assert ours["accuracy"].value is not None
 
 
-@pytest.mark.xfail(
-    reason="unseen_share is held against the windows that its grid was fitted on", strict=True
-)
 def test_many_levels_are_no_drift_when_nothing_changed(
     clean: tuple[Store, dict[int, Report]],
 ) -> None:
