@@ -42,6 +42,7 @@ from monitoring_sdk.profile.categorical import profile_categorical
 from monitoring_sdk.profile.grid import CategoricalGrid, Grid
 from monitoring_sdk.profile.numeric import profile_numeric
 from monitoring_sdk.profile.profile import profile_batches
+from monitoring_sdk.references import limits_beside_the_whole
 from monitoring_sdk.report import Check, Report, overall_status
 from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window
@@ -304,7 +305,7 @@ class ModelMonitor:
         start = rows[TIMESTAMP].min().to_pydatetime()
         window = Window(start, rows[TIMESTAMP].max().to_pydatetime() + timedelta(microseconds=1))
         known, coverage = self._labelled()
-        reference = self.baseline.reference
+        reference = limits_beside_the_whole(self.baseline)
         checks = [judge(m, window, reference=reference, thresholds={}) for m in self._drift(rows)]
         if coverage is not None:
             checks += [

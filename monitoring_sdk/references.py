@@ -16,6 +16,7 @@ from functools import reduce
 from zoneinfo import ZoneInfo
 
 from monitoring_sdk.alarms.provisional import MIN_WINDOWS, ReferenceSeries
+from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.comparison import Comparison, Recent
 from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.profile.phases import MIN_OF_PHASE, Phases, by_phase, without_each
@@ -281,3 +282,13 @@ def of_same_phase(
         enough = sum(v is not None for v in kept.values) >= MIN_WINDOWS
         found[key] = kept if enough else series
     return found
+
+
+def limits_beside_the_whole(baseline: Baseline) -> Mapping[str, ReferenceSeries]:
+    """Return the series that limit what is compared with the whole span, as it is anyhow.
+
+    Where reference windows were compared with something nearer, their distances are left out.
+    """
+    if baseline.comparison == Comparison():
+        return baseline.reference
+    return {k: s for k, s in baseline.reference.items() if k.partition("/")[0] in LEVELS}

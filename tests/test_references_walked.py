@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from monitoring_sdk import stages
+from monitoring_sdk import ModelMonitor, stages
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import parse_config
@@ -160,8 +160,9 @@ def test_hours_of_the_week_follow_the_clocks(tmp_path):
         built, phases=dataclasses.replace(built.phases, timezone="Etc/GMT+5")
     )
     baselines.save(late, str(tmp_path / "baselines"))
-    reports = walk(config, monitored, open_store("sqlite://"))
-    hours = {monitored[i].start.astimezone(clock).strftime("%a %H") for i in paged(reports)}
+    monday = monitored[52:]
+    reports = walk(config, monday, open_store("sqlite://"))
+    hours = {monday[i].start.astimezone(clock).strftime("%a %H") for i in paged(reports)}
     assert hours >= {"Mon 09"}
     assert all("09" in h or "00" in h for h in hours)
 
@@ -265,3 +266,17 @@ def test_only_windows_on_the_same_baseline_and_outside_of_incidents_are_added(tm
     found = reference_for(handle, built, own, store)
     assert found.profile is built.profile
     assert "0 usable windows" in found.reason
+
+
+def test_a_serving_process_holds_no_limit_of_another_reference_against_its_rows(tmp_path):
+    config = monitor(tmp_path, phase="day_of_week")
+    write(tmp_path, windows_of(config, REFERENCE_DAYS), weekend)
+    build(config)
+    served = ModelMonitor(model="walked", log=tmp_path / "log")
+    chance = np.random.default_rng(1)
+    # A quiet week, compared with all of the reference at once.
+    x = chance.normal(size=700) + np.where(np.arange(700) >= 500, 1.5, 0.0)
+    served.log_predictions(chance.integers(0, 2, 700), features={"x": x})
+    status = {c.key: c.status for c in served.check().checks}
+    assert status["drift/psi/x"] == "insufficient"
+    assert status["quality/null_share/x"] == "ok"
