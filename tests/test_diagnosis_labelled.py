@@ -17,6 +17,7 @@ from monitoring_sdk.diagnosis.labelled import (
     as_reference,
     bets,
     ceiling_of,
+    dependence_of,
     losses_of,
     with_features,
 )
@@ -254,3 +255,25 @@ def test_a_window_is_read_with_its_labels_and_features(tmp_path: Path) -> None:
     assert found.kind == "none"
     unknown = window_rows(config, Window(day(39), day(40)), day(39), reference)
     assert unknown == "no labelled row has what the model says"
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_windows_with_moods_of_their_own_depend_on_each_other(scored: bool) -> None:
+    def dependence(mood: float) -> float:
+        rng = np.random.default_rng(5)
+        block = np.repeat(np.arange(40), 300)
+        score = rng.random(12_000)
+        reversed_ = rng.random(12_000) < np.clip(rng.normal(0.2, mood, 40), 0, 1)[block]
+        truth = ((rng.random(12_000) < score) ^ reversed_).astype(np.int64)
+        said = (score > 0.5).astype(np.int64)
+        rows = Rows(np.zeros((12_000, 0)), said, score if scored else None)
+        bare = Coder((), (), ())
+        return dependence_of(make_reference("binary", rows, truth, bare, block=block))
+
+    assert dependence(0.0) < 1.6
+    # A share r of reversed labels adds r / 2 to the errors: their variance is .25 at most.
+    assert dependence(0.12) == pytest.approx(1 + 300 * 0.06**2 / 0.23, rel=0.4)
+
+
+def test_a_reference_too_small_to_tell_has_no_dependence() -> None:
+    assert dependence_of(binary(100, 0)) == 1.0

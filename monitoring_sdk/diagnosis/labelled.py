@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring_sdk.diagnosis.concept import calibration_margin, expected_error
+from monitoring_sdk.diagnosis.concept import (
+    calibration_margin,
+    design_effect,
+    expected_error,
+)
 from monitoring_sdk.diagnosis.losses import Floats, Losses, absolute_loss, error_loss
-from monitoring_sdk.estimation.calibration import Calibrator
+from monitoring_sdk.estimation.calibration import Calibrator, fit_calibrator
 from monitoring_sdk.estimation.rows import Reference, Rows
 from monitoring_sdk.matrix import Coder
 from monitoring_sdk.metrics.classes import LabelledClasses
@@ -157,6 +161,31 @@ def bets(current: Reference, reference: Reference, calibrate: Calibrator | None)
     if calibrate is None or current.rows.score is None:
         return Bets(now, _by_bin(usual, then, own), margin)
     return Bets(now, _by_score(current, calibrate), margin)
+
+
+def dependence_of(reference: Reference) -> float:
+    """Return the design effect of a reference's windows, >= 1, for `ConceptState.update`.
+
+    What is expected of each stretch of time is learnt from the others, so that a reference does not
+    look steadier than the windows after it will.
+    """
+    loss = losses_of(reference, ceiling_of(reference))
+    if isinstance(loss, str) or reference.n < FEWEST_REFERENCE:
+        return 1.0
+    group, signal, score = reference.group, _signal(reference), reference.rows.score
+    expected = np.empty(reference.n)
+    for g in np.unique(group):
+        own, rest = group == g, group != g
+        if not rest.any():
+            return 1.0
+        if score is None:
+            expected[own] = _by_bin(signal[rest], loss[rest], signal[own])
+            continue
+        calibrate = fit_calibrator(score[rest], reference.truth[rest])
+        expected[own] = _by_score(reference.take(own), calibrate)
+    rows = np.bincount(reference.block)
+    gaps = np.bincount(reference.block, weights=loss - expected)[rows > 0] / rows[rows > 0]
+    return design_effect(gaps, rows[rows > 0], float((loss - expected).var()))
 
 
 def _by_score(rows: Reference, calibrate: Calibrator) -> Floats:
