@@ -210,7 +210,7 @@ def test_without_a_checkout_the_flows_are_missed_in_words(file: Path, tmp_path: 
     """A wheel has no flows: `run` says so and exits 2."""
     code = (
         "import sys, pathlib; import monitoring_sdk.cli as cli; "
-        "cli.__file__ = '/nowhere/monitoring_sdk/cli.py'; "
+        "cli.evaluating.__file__ = '/nowhere/monitoring_sdk/cli/evaluating.py'; "
         "sys.path[:] = [p for p in sys.path if not (pathlib.Path(p) / 'flows').is_dir()]; "
         "sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]; "
         f"cli.main(['run', {str(file)!r}])"

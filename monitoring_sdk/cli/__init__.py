@@ -1,0 +1,30 @@
+"""`monitoring`, the command: what it is called with, and the exit status."""
+
+from __future__ import annotations
+
+import click
+
+from monitoring_sdk.cli.evaluating import backfill, replay, run
+from monitoring_sdk.cli.setting_up import baseline, check, init
+from monitoring_sdk.cli.telling import deliver, report
+
+LATER = ("explain", "incident", "retraining", "serve", "silence", "status")
+
+
+class _Group(click.Group):
+    """Knows the commands that a later version brings, and the nearest name of a wrong one."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in LATER or (cmd_name == "alerts"):
+            raise click.UsageError(f"monitoring {cmd_name}: not supported yet")
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="monitoring-sdk")
+def main() -> None:
+    """Watch deployed machine-learning models."""
+
+
+for command in (init, check, baseline, run, backfill, replay, deliver, report):
+    main.add_command(command)

@@ -1,0 +1,47 @@
+"""`monitoring deliver` and `report`: what was found reaches people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from monitoring_sdk.cli.options import common, emit, monitor_file
+
+
+@click.command()
+@common
+def deliver(as_json: bool) -> None:
+    """Send all that the outbox still holds, now."""
+    import dataclasses
+
+    from monitoring_sdk import stages
+    from monitoring_sdk.adapters.store import open_store
+
+    summary = stages.deliver_all(open_store())
+    document = {"schema": 1, **dataclasses.asdict(summary)}
+    text = ", ".join(f"{v} {k}" for k, v in document.items() if k not in ("schema", "problems"))
+    for problem in summary.problems:
+        click.echo(problem, err=True)
+    emit(document, as_json, text)
+
+
+@click.command()
+@monitor_file
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="The page's folder.")
+@common
+def report(file: Path, out: Path | None, as_json: bool) -> None:
+    """Write the HTML page of the model's history."""
+    from monitoring_sdk import stages
+    from monitoring_sdk.adapters.store import open_store
+    from monitoring_sdk.config import load_config
+
+    config = load_config(file)
+    published = stages.publish(config, open_store(), out=out)
+    document = {
+        "schema": 1,
+        "model": config.model,
+        "path": str(published.path),
+        "url": published.url,
+    }
+    emit(document, as_json, str(published.path))
