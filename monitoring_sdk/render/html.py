@@ -76,6 +76,17 @@ def _rows(reports: Sequence[Report], frame: pd.DataFrame, windows: int) -> pd.Da
     return found[["window_start", "window_end", "value"]].rename(columns={"value": "rows"})
 
 
+def _fields(history: pd.DataFrame | None, reports: Sequence[Report]) -> dict[str, Check]:
+    """Return a check for each key of a history, from the newest reports that have them."""
+    wanted = set() if history is None or history.empty else set(history["key"].astype(str))
+    found: dict[str, Check] = {}
+    for report in sorted(reports, key=lambda r: r.window.end, reverse=True):
+        if len(found) >= len(wanted):
+            break
+        found |= {c.key: c for c in report.checks if c.key in wanted}
+    return found
+
+
 def _newest_performance(reports: Sequence[Report]) -> list[Check]:
     """Return the newest performance that is judged: that of the newest window seldom is."""
     for report in sorted(reports, key=lambda r: r.window.end, reverse=True):
@@ -202,7 +213,7 @@ def html_report(
     import jinja2
     from markupsafe import Markup
 
-    frame = tidy(history, windows, {c.key: c for r in reports for c in r.checks})
+    frame = tidy(history, windows, _fields(history, reports))
     report, checks = _newest(reports, frame)
     judged, performance = _judged_performance(frame, timezone)
     newest_first = sorted(incidents, key=lambda i: i.opened, reverse=True)
@@ -210,7 +221,9 @@ def html_report(
     context = _sections(frame, rows, incidents, [c.key for c in checks], timezone)
     listed = [c for c in checks if shown_in_full(c)]
     versions, rows_beside = beside([*checks, *_newest_performance(reports)])
-    known = {(c.key, c.window): c for r in reports for c in r.checks}
+    told = {key for i in incidents for key in i.checks}
+    every = (c for r in reports for c in r.checks)
+    known = {(c.key, c.window): c for c in every if c.exceeded and c.key in told}
     context |= {
         "model": short(model, 100),
         "owner": owner,

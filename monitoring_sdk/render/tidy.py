@@ -239,7 +239,8 @@ def incident_spans(
     """
     if frame.empty:
         return []
-    starts = dict(zip(frame["window_end"], frame["window_start"], strict=True))
+    ends = frame.drop_duplicates("window_end")
+    starts = dict(zip(ends["window_end"], ends["window_start"], strict=True))
     first, last = frame["window_start"].min(), frame["window_end"].max()
     spans = []
     for incident in incidents:
