@@ -164,46 +164,58 @@ def version_checks(
     """
     if rows == 0:
         return []
-    found = ", ".join(f"{n} of {v}" for v, n in sorted(versions.items(), key=_most)[:5])
-    present = versions.get(champion, 0) > 0
-    reason = f"no row is of {champion}, the champion; there are {found or 'no versions at all'}"
-    checks = [
-        Check(
-            family="quality",
-            name="champion_present",
-            window=window,
-            status="ok" if present else "alert",
-            value=float(versions.get(champion, 0)),
-            threshold=1.0,
-            threshold_from="contract",
-            direction="below",
-            exceeded=not present,
-            n=rows,
-            reason=None if present else reason,
-        )
+    return [
+        _champion_present(versions, champion, window, rows),
+        _unknown_versions(versions, (champion, *shadow), window, rows),
     ]
-    strange = {v: n for v, n in versions.items() if v not in (champion, *shadow)}
-    count = rows - sum(versions.values()) + sum(strange.values())
-    named = ", ".join(f"{n} of {v}" for v, n in sorted(strange.items(), key=_most)[:5])
-    told = f"{count} of {rows} rows are of no declared version: {named or 'they have none'}"
-    many = count > MANY * rows
-    checks.append(
-        Check(
-            family="quality",
-            name="unknown_version_share",
-            window=window,
-            status="alert" if many else "ok",
-            value=count / rows,
-            threshold=MANY,
-            threshold_from="contract",
-            direction="above",
-            exceeded=many,
-            severity="warning",
-            n=rows,
-            reason=told if count else None,
-        )
+
+
+def _champion_present(
+    versions: Mapping[str, int], champion: str, window: Window, rows: int
+) -> Check:
+    count = versions.get(champion, 0)
+    reason = f"no row is of {champion}, the champion; there are {_counted(versions) or 'no others'}"
+    return Check(
+        family="quality",
+        name="champion_present",
+        window=window,
+        status="ok" if count else "alert",
+        value=float(count),
+        threshold=1.0,
+        threshold_from="contract",
+        direction="below",
+        exceeded=not count,
+        n=rows,
+        reason=None if count else reason,
     )
-    return checks
+
+
+def _unknown_versions(
+    versions: Mapping[str, int], declared: Sequence[str], window: Window, rows: int
+) -> Check:
+    strange = {v: n for v, n in versions.items() if v not in declared}
+    count = rows - sum(versions.values()) + sum(strange.values())
+    named = _counted(strange) or "they have none"
+    many = count > MANY * rows
+    return Check(
+        family="quality",
+        name="unknown_version_share",
+        window=window,
+        status="alert" if many else "ok",
+        value=count / rows,
+        threshold=MANY,
+        threshold_from="contract",
+        direction="above",
+        exceeded=many,
+        severity="warning",
+        n=rows,
+        reason=f"{count} of {rows} rows are of no declared version: {named}" if count else None,
+    )
+
+
+def _counted(versions: Mapping[str, int]) -> str:
+    """Name the most frequent versions and their rows."""
+    return ", ".join(f"{n} of {v}" for v, n in sorted(versions.items(), key=_most)[:5])
 
 
 def _most(item: tuple[str, int]) -> tuple[int, str]:

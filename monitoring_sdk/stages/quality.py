@@ -73,18 +73,9 @@ def blocking(checks: Iterable[Check]) -> str | None:
     return next((r for r in reasons if r.startswith(BLOCKED)), None)
 
 
-def check_quality(handle: Handle) -> Quality:
-    """Check a window's columns, types, ids and expectations.
-
-    A declared, critical expectation that fails blocks metrics and drift; a column that the window
-    lacks alerts, and the rest goes on.
-    """
-    if handle.rows == 0:
-        return Quality(())
-    # Great Expectations takes a second or more to import: only who checks waits for it.
-    from monitoring_sdk.adapters.quality import validate
-
-    found, config = scan(handle), handle.config
+def _shape(handle: Handle, baseline: Baseline, found: Pass) -> list[Check]:
+    """Check that the columns, ids and versions are there that are needed."""
+    config = handle.config
     kinds = handle.layout.kinds
     columns = config.columns
     layout = handle.layout
@@ -94,7 +85,6 @@ def check_quality(handle: Handle) -> Quality:
         *(columns.weight, columns.query, columns.item),
         config.labels.eligible.column if config.labels.eligible is not None else None,
     )
-    baseline = baseline_of(handle)
     known = baseline.layout.kinds
     checks = preflight(
         [name for name, _ in handle.fields],
@@ -115,6 +105,22 @@ def check_quality(handle: Handle) -> Quality:
             window=handle.window,
             rows=handle.rows,
         )
+    return checks
+
+
+def check_quality(handle: Handle) -> Quality:
+    """Check a window's columns, types, ids and expectations.
+
+    A declared, critical expectation that fails blocks metrics and drift; a column that the window
+    lacks alerts, and the rest goes on.
+    """
+    if handle.rows == 0:
+        return Quality(())
+    # Great Expectations takes a second or more to import: only who checks waits for it.
+    from monitoring_sdk.adapters.quality import validate
+
+    found, config, baseline = scan(handle), handle.config, baseline_of(handle)
+    checks = _shape(handle, baseline, found)
     suite = tuple(Expectation(**e) for e in baseline.suite)
     expected = validate(
         partial(_column, handle, found),
