@@ -38,6 +38,7 @@ from monitoring_sdk.config_sections import (
     WindowSettings,
     as_names,
 )
+from monitoring_sdk.drift.joint import OF_EMBEDDINGS
 from monitoring_sdk.drift.methods import METHODS
 from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.estimation.table import DEFAULTS as USUAL_ESTIMATORS
@@ -66,7 +67,7 @@ def _rules_without_column(thresholds: Mapping[str, Sequence[Rule]] | None) -> li
     return [
         f"thresholds.{name}.columns: {name} is not computed for each column"
         for name, rules in (thresholds or {}).items()
-        if name not in METHODS and any(rule.columns for rule in rules)
+        if name not in (*METHODS, *OF_EMBEDDINGS) and any(rule.columns for rule in rules)
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from monitoring_sdk.drift.joint import JOINT, Joint, joint_drift, joint_floor
+from monitoring_sdk.drift.joint import JOINT, OF_EMBEDDINGS, Joint, joint_drift, joint_floor
 from monitoring_sdk.matrix import Coder
 from monitoring_sdk.measure import Measurement
 from monitoring_sdk.profile.derived import PCA_ERROR
@@ -52,7 +52,7 @@ def joint_methods(
     names = ["pca_error", "frechet"] if wanted is None else [n for n in wanted if n in JOINT]
     found: list[tuple[str, str]] = []
     for name in dict.fromkeys([*names, *(n for n in limited if n in JOINT)]):
-        if name in ("frechet", "mmd") and (spec.embeddings or wanted is None):
+        if name in OF_EMBEDDINGS and (spec.embeddings or wanted is None):
             found += [(name, column) for column in spec.embeddings]
         elif name != "pca_error" or wanted is not None or spec.derived.pca is not None:
             found.append((name, FEATURES))

@@ -166,6 +166,9 @@ _ROWS = (
 
 JOINT: Mapping[str, JointMethod] = {row.name: row for row in _ROWS}
 
+OF_EMBEDDINGS = ("frechet", "mmd")
+"""The methods that are computed for each embedding column."""
+
 _WANTED: Mapping[Needs, str] = {
     "column": "the derived column pca_error",
     "moments": "mean and covariance of the vectors",

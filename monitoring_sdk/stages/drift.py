@@ -17,7 +17,7 @@ from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Check, Status, slice_key
 from monitoring_sdk.stages.handle import Handle, baseline_of
-from monitoring_sdk.stages.joint import joint_measurements
+from monitoring_sdk.stages.joint import joint_measurements, joint_unlooked
 from monitoring_sdk.stages.quality import Quality
 from monitoring_sdk.stages.reference import compared_with, told
 from monitoring_sdk.stages.scan import declared_segmentations, scan
@@ -49,7 +49,7 @@ def detect_drift(
         reason = quality.blocked or "not profiled"
         for column, kind in kinds.items():
             checks += _unmeasured(handle, column, kind, "skipped", reason)
-        return tuple(checks)
+        return (*checks, *joint_unlooked(handle, baseline, reason))
     baseline, fallback = compared_with(handle, baseline, profile, store)
     measured_columns = []
     for column, kind in kinds.items():

@@ -116,6 +116,13 @@ def joint_measurements(
     return measure_joint(profile, baseline.profile, spec, asked, samples), unlooked
 
 
+def joint_unlooked(handle: Handle, baseline: Baseline, reason: str) -> list[Check]:
+    """Return the joint checks of a window that is not looked at, so that none goes missing."""
+    config = handle.config
+    asked = joint_methods(baseline.joint, config.drift, config.thresholds)
+    return _unlooked(handle, asked, reason)
+
+
 def _unlooked(handle: Handle, asked: Asked, reason: str) -> list[Check]:
     return [
         Check("drift", name, handle.window, "skipped", column or None, reason=reason)
