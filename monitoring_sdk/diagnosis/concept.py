@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-STAKES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.95)
+STAKES = (0.01, 0.03, 0.08, 0.2, 0.5, 0.95, 2.0)
+"""The last is beyond what a product can stake: it holds exp(b gap - b^2 / 8) (Hoeffding, 1963)."""
 ALPHA = 0.001
 SCORE_BINS = 10
 _RUINED = (-math.inf,) * len(STAKES)
@@ -128,8 +129,12 @@ class ConceptState:
             raise ValueError(f"concept drift: margin {margin}, dependence {dependence}")
         gap = loss - usual - margin
         # A stake on the worst row must leave something: 1 - b (1 + margin) > 0.
-        stakes = np.minimum(STAKES, 0.95 / (1 + margin))
-        growth = np.log1p(stakes[:, None] * gap).sum(axis=1) / dependence
+        stakes = np.minimum(STAKES[:-1], 0.95 / (1 + margin))
+        growth = np.append(
+            np.log1p(stakes[:, None] * gap).sum(axis=1),
+            STAKES[-1] * gap.sum() - len(gap) * STAKES[-1] ** 2 / 8,
+        )
+        growth /= dependence
         j = self.windows + 1
         evidence = np.logaddexp(self.evidence, -math.log(j * (j + 1))) + growth
         before = _RUINED if self.alarms else self.detection
