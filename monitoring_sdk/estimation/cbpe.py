@@ -28,8 +28,8 @@ from monitoring_sdk.estimation.estimate import (
 )
 from monitoring_sdk.estimation.formulas import FORMULAS, inapplicable
 from monitoring_sdk.estimation.outcomes import Outcomes, drawn, known, spread_over
-from monitoring_sdk.estimation.overlap import density_ratio
-from monitoring_sdk.estimation.rows import MOST_WEIGHTED, Reference, Rows
+from monitoring_sdk.estimation.overlap import density_ratio, weighted_part
+from monitoring_sdk.estimation.rows import Reference, Rows
 
 Floats = NDArray[np.float64]
 _DRAWN_CELLS, _FEWEST_DRAWS, _MOST_DRAWS = 400_000, 30, 100
@@ -101,7 +101,7 @@ def weighted_cbpe(
     rows, reason = readable(reference, window)
     if reason:
         return undefined(names, reason, rows.n)
-    near = reference.thinned(MOST_WEIGHTED)
+    near = weighted_part(reference)
     ratio = density_ratio(near, rows, seed=seed)
     if ratio.fault:
         return undefined(names, ratio.fault, rows.n)
@@ -120,7 +120,7 @@ def calibrated_for(
     rows, reason = readable(reference, window)
     if reason:
         return None, reason
-    near = reference.thinned(MOST_WEIGHTED)
+    near = weighted_part(reference)
     ratio = density_ratio(near, rows, seed=seed)
     if ratio.fault:
         return _plain_fits(reference).whole, ratio.fault
@@ -128,6 +128,7 @@ def calibrated_for(
     return fit_calibrator(near.rows.score, near.truth, weight), None
 
 
+@lru_cache(maxsize=2)
 def readable(reference: Reference, window: Rows) -> tuple[Rows, str | None]:
     """Return the rows of a window that scores can speak for, and why none can."""
     if window.score is None or reference.rows.score is None:

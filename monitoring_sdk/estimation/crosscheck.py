@@ -19,8 +19,8 @@ from monitoring_sdk.estimation.estimate import (
 from monitoring_sdk.estimation.formulas import FORMULAS, inapplicable
 from monitoring_sdk.estimation.losses import weighted_losses
 from monitoring_sdk.estimation.outcomes import known
-from monitoring_sdk.estimation.overlap import Ratio, density_ratio
-from monitoring_sdk.estimation.rows import MOST_WEIGHTED, Reference, Rows
+from monitoring_sdk.estimation.overlap import Ratio, density_ratio, weighted_part
+from monitoring_sdk.estimation.rows import Reference, Rows
 
 Floats = NDArray[np.float64]
 _DRAWS = 40
@@ -98,7 +98,7 @@ def importance_weighting(
     if reference.task == "regression":
         return weighted_losses(reference, window, names, seed=seed)
     rows, reason = readable(reference, window)
-    near = reference.thinned(MOST_WEIGHTED)
+    near = weighted_part(reference)
     ratio = None if reason else density_ratio(near, rows, seed=seed)
     if ratio is None or ratio.fault:
         return undefined(names, reason or (ratio.fault if ratio else None) or "", rows.n)

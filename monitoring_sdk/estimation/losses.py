@@ -20,8 +20,8 @@ from monitoring_sdk.estimation.estimate import (
     refusal,
     undefined,
 )
-from monitoring_sdk.estimation.overlap import density_ratio
-from monitoring_sdk.estimation.rows import MOST_WEIGHTED, Reference, Rows
+from monitoring_sdk.estimation.overlap import density_ratio, weighted_part
+from monitoring_sdk.estimation.rows import Reference, Rows
 
 Floats = NDArray[np.float64]
 FOLDS, TREES = 3, 60
@@ -107,7 +107,7 @@ def weighted_losses(
     """Estimate the errors of a regression as the reference's, weighted towards the window."""
     names = tuple(metrics)
     rows, reason = _readable(reference, window)
-    near = reference.thinned(MOST_WEIGHTED)
+    near = weighted_part(reference)
     ratio = None if reason else density_ratio(near, rows, seed=seed)
     reason = ratio.fault if ratio else reason
     found = undefined(names, reason or "no estimator knows it", rows.n)

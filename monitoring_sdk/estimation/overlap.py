@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitoring_sdk.domain import tell_apart
-from monitoring_sdk.estimation.rows import Reference, Rows
+from monitoring_sdk.estimation.rows import MOST_WEIGHTED, Reference, Rows
 
 Floats = NDArray[np.float64]
 
@@ -61,13 +62,20 @@ class Ratio:
         return (f"{1 - self.covered:.0%} of the rows have no like in the reference",)
 
 
+@lru_cache(maxsize=4)
+def weighted_part(reference: Reference) -> Reference:
+    """Return the rows of a reference that are weighted."""
+    return reference.thinned(MOST_WEIGHTED)
+
+
+@lru_cache(maxsize=2)
 def density_ratio(reference: Reference, window: Rows, *, seed: int = 0) -> Ratio:
     """Compare a reference with a window by their features.
 
     Parameters
     ----------
     reference : Reference
-        Thinned to `MOST_WEIGHTED` rows already.
+        From `weighted_part`. Asked again of the same rows, the answer is at hand.
     window : Rows
         Coded by the reference's coder.
 

@@ -47,6 +47,7 @@ from monitoring_sdk.stages.handle import layout_of, open_predictions
 from monitoring_sdk.stages.joint import RowsOfSpan
 from monitoring_sdk.stages.label_age import reference_performance
 from monitoring_sdk.stages.reference_levels import settle_grid, with_unseen
+from monitoring_sdk.stages.reference_rows import save_sample
 from monitoring_sdk.stages.scan import scan_rows, served, slicing_of
 from monitoring_sdk.window import Window
 
@@ -124,7 +125,9 @@ def build_baseline(
         recent=fit_recent(windows, profiles, comparison, span.end, config.window.timezone),
         joint=joint,
     )
-    return baselines.save(baseline, root)
+    saved = baselines.save(baseline, root)
+    save_sample(config, saved, root)
+    return saved
 
 
 def _suite(

@@ -16,6 +16,7 @@ from monitoring_sdk.label_stream import LabelCounts
 from monitoring_sdk.measure import measure_metrics, metrics_for
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Check, overall_status
+from monitoring_sdk.stages.estimate import estimate_performance
 from monitoring_sdk.stages.handle import Handle, baseline_for, baseline_of
 from monitoring_sdk.stages.label_age import age_text, reached_age, series_at
 from monitoring_sdk.stages.operations import (
@@ -43,11 +44,14 @@ class Metrics:
         The performance of every window whose labels are due, this one's among them or not.
     pending : tuple of Check
         Why this window's performance is not judged yet.
+    estimates : tuple of Check
+        What this window's performance will be, as far as can be told without labels.
     """
 
     operations: tuple[Check, ...] = ()
     results: tuple[ResultRow, ...] = ()
     pending: tuple[Check, ...] = ()
+    estimates: tuple[Check, ...] = ()
 
 
 def candidates(handle: Handle, store: Store) -> list[Window]:
@@ -189,8 +193,9 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
     config = handle.config
     operations = [] if quality.blocked else operations_checks(handle, store)
     operations += overdue_checks(handle, store)
+    estimates = estimate_performance(handle, quality)
     if config.source.labels is None:
-        return Metrics(tuple(operations))
+        return Metrics(tuple(operations), estimates=estimates)
     windows = candidates(handle, store)
     if quality.blocked:
         windows = [w for w in windows if w != handle.window]
@@ -209,4 +214,4 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
     if handle.rows and not quality.blocked:
         null_ids = null_ids_check(handle, counts)
         operations += [null_ids] if null_ids is not None else []
-    return Metrics(tuple(operations), tuple(results), pending)
+    return Metrics(tuple(operations), tuple(results), pending, estimates)

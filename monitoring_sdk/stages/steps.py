@@ -86,7 +86,7 @@ def decide(
         Only verdicts change.
     """
     now = now or clock()
-    row = data_row(handle, [*quality.checks, *metrics.operations, *drift])
+    row = data_row(handle, [*quality.checks, *metrics.operations, *metrics.estimates, *drift])
     if profile is not None:
         baseline, _, fingerprint = handle.result_key
         store.save_profile(

@@ -1,0 +1,179 @@
+"""Estimated performance: what a window's metrics will be, before its labels are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from monitoring_sdk.adapters.samples import read_estimates, write_estimates
+from monitoring_sdk.alarms.provisional import ReferenceSeries
+from monitoring_sdk.baseline import Baseline
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.estimation.calibration import Calibrator
+from monitoring_sdk.estimation.cbpe import calibrated_for
+from monitoring_sdk.estimation.rows import Reference, Rows
+from monitoring_sdk.estimation.series import reference_estimates
+from monitoring_sdk.estimation.table import estimable, estimate
+from monitoring_sdk.evaluate import judge
+from monitoring_sdk.measure import METRIC_FLOOR, RAW_UNITS, RELATIVE_METRIC_FLOOR, Measurement
+from monitoring_sdk.metrics.table import find_metric
+from monitoring_sdk.profile.levels import canonical_level
+from monitoring_sdk.profile.segments import level_codes
+from monitoring_sdk.report import Check
+from monitoring_sdk.stages.handle import Handle, baseline_of
+from monitoring_sdk.stages.quality import Quality
+from monitoring_sdk.stages.reference_rows import reference_rows, rows_of
+from monitoring_sdk.stages.scan import scan, slicing_of
+from monitoring_sdk.value import Value
+from monitoring_sdk.window import Window
+
+NEEDS = "estimates need LightGBM, which the `pipeline` extra brings"
+MOST_KEPT = 64
+
+_calibrators: dict[tuple[str, str, str], Calibrator | None] = {}
+_series: dict[tuple[str, str, str], Mapping[str, ReferenceSeries]] = {}
+
+
+def estimate_performance(handle: Handle, quality: Quality) -> tuple[Check, ...]:
+    """Estimate the metrics of a window that the monitor file asks for.
+
+    The first estimator is judged, beside how it does on the baseline's own windows; the others
+    stand beside it as `metric@estimator` and never page.
+    """
+    config, window = handle.config, handle.window
+    if not config.estimators or handle.rows == 0 or quality.blocked:
+        return ()
+    baseline = baseline_of(handle)
+    found = reference_rows(config, baseline)
+    if isinstance(found, str):
+        return _skipped(config, window, found)
+    table = scan(handle).rows
+    if table is None:
+        return _skipped(config, window, "no rows were sampled")
+    rows = rows_of(config, judged_rows(config, table), found.coder, found.classes)
+    try:
+        return tuple(_checks(config, baseline, window, found, rows))
+    except ImportError:
+        return _skipped(config, window, NEEDS)
+
+
+def judged_rows(config: MonitorConfig, table: pa.Table) -> pa.Table:
+    """Keep the rows that metrics speak of: that can get a label, and the champion's."""
+    version, eligible = slicing_of(config), config.labels.eligible
+    wanted = [] if version.version is None else [(version.version, [str(version.champion)])]
+    if eligible is not None:
+        wanted.append((eligible.column, [canonical_level(v) for v in eligible.values]))
+    for column, levels in wanted:
+        if column in table.column_names:
+            codes = level_codes(table.column(column), levels, column)
+            table = table.filter(pa.array(codes < len(levels)))
+    return table
+
+
+def estimated_names(config: MonitorConfig, method: str) -> tuple[str, ...]:
+    """Return the metrics of a monitor that an estimator knows."""
+    known = estimable(method, config.task)
+    return tuple(name for name in config.metric_names if name in known)
+
+
+def window_calibrator(
+    config: MonitorConfig, window: Window, baseline: Baseline
+) -> Calibrator | None:
+    """Return what a window's scores were calibrated by when it was estimated in this process."""
+    return _calibrators.get((config.model, str(window), baseline.version))
+
+
+def _skipped(config: MonitorConfig, window: Window, reason: str) -> tuple[Check, ...]:
+    names = estimated_names(config, config.estimators[0])
+    return tuple(Check("estimate", name, window, "skipped", reason=reason) for name in names)
+
+
+def _checks(
+    config: MonitorConfig, baseline: Baseline, window: Window, reference: Reference, rows: Rows
+) -> Iterator[Check]:
+    first, *others = config.estimators
+    names = estimated_names(config, first)
+    if first == "weighted_cbpe":
+        _keep_calibrator(config, baseline, window, reference, rows)
+    series = reference_series(config, baseline, reference)
+    for name, found in estimate(first, reference, rows, names).items():
+        m = _measurement(config, name, found.value)
+        yield judge(m, window, reference=series, thresholds={})
+    for method in others:
+        each = estimate(method, reference, rows, estimated_names(config, method))
+        for name, found in each.items():
+            yield _beside(window, f"{name}@{method}", found.value)
+
+
+def _keep_calibrator(
+    config: MonitorConfig, baseline: Baseline, window: Window, reference: Reference, rows: Rows
+) -> None:
+    while len(_calibrators) >= MOST_KEPT:
+        del _calibrators[next(iter(_calibrators))]
+    key = (config.model, str(window), baseline.version)
+    _calibrators[key] = calibrated_for(reference, rows)[0]
+
+
+def _measurement(config: MonitorConfig, name: str, value: Value) -> Measurement:
+    raw = name.partition("@")[0] in RAW_UNITS
+    return Measurement(
+        "estimate",
+        name,
+        value,
+        "below" if find_metric(name, config.task).better == "higher" else "above",
+        floor=0.0 if raw else METRIC_FLOOR,
+        relative_floor=RELATIVE_METRIC_FLOOR if raw else 0.0,
+    )
+
+
+def _beside(window: Window, name: str, value: Value) -> Check:
+    """Write a cross-check down: shown, never judged."""
+    return Check(
+        family="estimate",
+        name=name,
+        window=window,
+        status="ok" if value.defined else "undefined",
+        value=value.value,
+        interval=value.interval,
+        severity="warning",
+        n=value.n,
+        reason=value.reason,
+    )
+
+
+def reference_series(
+    config: MonitorConfig, baseline: Baseline, reference: Reference
+) -> Mapping[str, ReferenceSeries]:
+    """Return the first estimator's values over the baseline's own windows, by check key.
+
+    They are computed once and kept beside the sample.
+    """
+    method = config.estimators[0]
+    names = estimated_names(config, method)
+    asked = json.dumps([method, *names, config.settings_hash(), reference.n])
+    key = (config.model, baseline.version, asked)
+    if key not in _series:
+        kept = read_estimates(config.model, baseline.version, asked)
+        if kept is None:
+            kept = _measured_series(config, method, names, reference)
+            write_estimates(config.model, baseline.version, asked, kept)
+        _series.clear()
+        _series[key] = {
+            k: ReferenceSeries(tuple(s["values"]), tuple(s["n"])) for k, s in kept.items()
+        }
+    return _series[key]
+
+
+def _measured_series(
+    config: MonitorConfig, method: str, names: tuple[str, ...], reference: Reference
+) -> dict[str, Any]:
+    by_block = reference_estimates(method, reference, names)
+    found: dict[str, Any] = {}
+    for name in names:
+        values = [by_block[block][name] for block in sorted(by_block)]
+        key = _measurement(config, name, Value.undefined("-")).key
+        found[key] = {"values": [v.value for v in values], "n": [v.n or 0 for v in values]}
+    return found
