@@ -18,8 +18,9 @@ from monitoring_sdk.estimation.rows import Reference
 from monitoring_sdk.labels import resolve
 from monitoring_sdk.metrics.rows import LabelledRows
 from monitoring_sdk.report import Check, Status
-from monitoring_sdk.stages.handle import open_predictions
+from monitoring_sdk.stages.handle import baseline_for, open_predictions
 from monitoring_sdk.stages.joining import Joined, label_batches
+from monitoring_sdk.stages.reference_rows import reference_rows
 from monitoring_sdk.window import Window
 
 NAME = "concept_drift"
@@ -193,3 +194,23 @@ def diagnose_rows(reference: Reference, current: Reference, *, seed: int = 0) ->
     if isinstance(then, str) or isinstance(now, str):
         return then if isinstance(then, str) else str(now)
     return diagnose(then, now, seed=seed)
+
+
+def diagnose_window(config: MonitorConfig, window: Window, as_of: datetime) -> Diagnosis | str:
+    """Diagnose a window on the labels known as of a moment, against its baseline's labelled rows.
+
+    Returns
+    -------
+    Diagnosis or str
+        A text says why there is none.
+
+    Raises
+    ------
+    SourceError
+        When a source cannot be read, or lacks a column.
+    """
+    reference = reference_rows(config, baseline_for(config, window))
+    if isinstance(reference, str):
+        return reference
+    current = window_rows(config, window, as_of, reference)
+    return current if isinstance(current, str) else diagnose_rows(reference, current)
