@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 
+from monitoring_sdk import logged_report
 from monitoring_sdk.adapters import baselines, inference_log
 from monitoring_sdk.adapters.logged_rows import (
     ID,
@@ -22,34 +20,21 @@ from monitoring_sdk.adapters.logged_rows import (
     PREDICTION,
     QUERY,
     TIMESTAMP,
+    gathered,
     guess_task,
     lay_rows,
-    moments,
-    one_column,
     pair_labels,
     score_columns,
+    with_id_and_moment,
 )
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MODEL_NAME
-from monitoring_sdk.drift.methods import drift
-from monitoring_sdk.errors import BaselineError, ConfigError, MonitoringError, explain
-from monitoring_sdk.evaluate import judge
-from monitoring_sdk.measure import Layout, Measurement, measure_columns, measure_metrics
-from monitoring_sdk.metrics.operations import OPERATIONS, Served, operation
+from monitoring_sdk.errors import ConfigError, MonitoringError, explain
+from monitoring_sdk.metrics.operations import OPERATIONS
 from monitoring_sdk.metrics.rows import TASKS, LabelledRows
-from monitoring_sdk.metrics.table import METRICS, find_metric, metric_names
-from monitoring_sdk.profile.categorical import profile_categorical
-from monitoring_sdk.profile.grid import CategoricalGrid, Grid
-from monitoring_sdk.profile.numeric import profile_numeric
-from monitoring_sdk.profile.profile import profile_batches
-from monitoring_sdk.references import limits_beside_the_whole
-from monitoring_sdk.report import Check, Report, overall_status
-from monitoring_sdk.value import Value
-from monitoring_sdk.window import Window
+from monitoring_sdk.report import Report
 
 QUICKSTART = "quickstart"
-DRIFT_OF = {"categorical": "total_variation", "numeric": "ks"}
-"""`detect_data_drift` answers with a distance between 0 and 1 for either kind of column."""
 
 
 class ModelMonitor:
@@ -107,7 +92,6 @@ class ModelMonitor:
         self._predictions: list[pd.DataFrame] = []
         self._labels: list[pd.DataFrame] = []
         self._baseline: Baseline | None = None
-        self._next = {"predictions": 0, "labels": 0}
 
     def log_predictions(
         self,
@@ -165,44 +149,19 @@ class ModelMonitor:
         self._keep("labels", self._labels, rows, LABEL_TIMESTAMP)
 
     def _keep(self, kind: str, kept: list[pd.DataFrame], rows: pd.DataFrame, at: str) -> None:
-        if ID not in rows:
-            first = self._next[kind]
-            rows[ID] = np.arange(first, first + len(rows))
-        rows[at] = moments(rows[at], at) if at in rows else datetime.now(UTC)
-        rows[at] = rows[at].astype("datetime64[us, UTC]")
-        self._next[kind] += len(rows)
+        rows = with_id_and_moment(rows, at, sum(map(len, kept)), datetime.now(UTC))
         kept.append(rows)
         if self._log is not None and len(rows):
             inference_log.append(self._log, kind, rows, at)
 
-    def _logged(self, kept: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-        if not kept:
-            return pd.DataFrame({c: [] for c in columns})
-        return pd.concat(kept, ignore_index=True)
-
     def _labelled(self, metric: str | None = None) -> tuple[LabelledRows, float | None]:
         """Pair predictions with the newest label of each id, for a metric or for all of a task."""
-        predictions = self._logged(self._predictions, [ID, PREDICTION])
-        labels = self._logged(self._labels, [ID, LABEL, LABEL_TIMESTAMP])
+        predictions = gathered(self._predictions, [ID, PREDICTION])
+        labels = gathered(self._labels, [ID, LABEL, LABEL_TIMESTAMP])
         task = self._task
         if task is None and metric is None and self.baseline.layout.numeric_prediction:
             task = "ranking" if QUERY in predictions else "regression"
         return pair_labels(predictions, labels, task or guess_task(predictions, labels, metric))
-
-    def _measure(self, name: str) -> Value:
-        if name not in OPERATIONS:
-            rows = self._labelled(name)[0]
-            try:
-                return find_metric(name, rows.task).compute(rows)
-            except ConfigError as error:
-                if name in METRICS or "@" in name:
-                    raise
-                allowed = [*metric_names(rows.task), *OPERATIONS]
-                raise ConfigError(explain("unknown metric", got=name, allowed=allowed)) from error
-        logged = self._logged(self._predictions, [TIMESTAMP])
-        latency = logged.get(LATENCY)
-        newest = logged[TIMESTAMP].max().to_pydatetime() if len(logged) else None
-        return operation(name, Served(len(logged), datetime.now(UTC), latency, newest=newest))
 
     def calculate_metric(self, name: str) -> float:
         """Compute a metric over everything logged so far.
@@ -219,7 +178,11 @@ class ModelMonitor:
         MonitoringError
             When it is undefined, with the reason; a number is never made up.
         """
-        value = self._measure(name)
+        if name in OPERATIONS:
+            served = gathered(self._predictions, [TIMESTAMP])
+            value = logged_report.operation_of(name, served, datetime.now(UTC))
+        else:
+            value = logged_report.metric_of(name, self._labelled(name)[0])
         if value.value is None:
             raise MonitoringError(f"{name} is undefined: {value.reason}")
         return value.value
@@ -227,16 +190,13 @@ class ModelMonitor:
     @property
     def baseline(self) -> Baseline:
         """The baseline that drift is measured against."""
-        if self._baseline is None:
-            self._baseline = self._load_baseline()
+        if self._baseline is None and self._baseline_folder is not None:
+            self._baseline = baselines.read_folder(self._baseline_folder)
+        elif self._baseline is None:
+            shipped = self.model == QUICKSTART
+            root = Path(__file__).parent if shipped else baselines.baselines_root()
+            self._baseline = baselines.load(root, self.model)
         return self._baseline
-
-    def _load_baseline(self) -> Baseline:
-        if self._baseline_folder is not None:
-            return baselines.read_folder(self._baseline_folder)
-        if self.model == QUICKSTART:
-            return baselines.load(Path(__file__).parent, QUICKSTART)
-        return baselines.load(baselines.baselines_root(), self.model)
 
     def detect_data_drift(self, new_data: Any, column: str | None = None) -> float:
         """Measure how far new data has moved from the baseline.
@@ -261,34 +221,7 @@ class ModelMonitor:
         MonitoringError
             When the distance is undefined.
         """
-        known = self.baseline.grid.columns
-        if isinstance(new_data, pd.DataFrame):
-            names = [column] if column is not None else [c for c in new_data if c in known]
-            columns = {str(c): new_data[c] for c in names if c in new_data}
-        else:
-            columns = {column or self.baseline.layout.prediction or PREDICTION: new_data}
-        if not columns or not set(columns) <= set(known):
-            came = column or list(columns) or "no known column"
-            raise BaselineError(explain("not in the baseline", got=came, allowed=list(known)))
-        return max(self._distance(name, values) for name, values in columns.items())
-
-    def _distance(self, name: str, values: Any) -> float:
-        grid = self.baseline.grid.columns[name]
-        array = pa.array(one_column(values, name), from_pandas=True)
-        if isinstance(grid, CategoricalGrid):
-            found = drift(
-                DRIFT_OF["categorical"],
-                self.baseline.profile.columns[name],
-                profile_categorical(array, grid),
-                grid,
-            )
-        else:
-            current = profile_numeric(array, grid, name)
-            reference = self.baseline.profile.columns[name]
-            found = drift(DRIFT_OF["numeric"], reference, current, grid)
-        if found.value is None:
-            raise MonitoringError(f"the drift of {name} is undefined: {found.reason}")
-        return found.value
+        return logged_report.drift_of(self.baseline, new_data, column)
 
     def check(self) -> Report:
         """Judge everything logged so far as one window against the baseline.
@@ -297,39 +230,10 @@ class ModelMonitor:
         -------
         Report
         """
-        rows = self._logged(self._predictions, [TIMESTAMP])
-        now = datetime.now(UTC)
+        rows, now = gathered(self._predictions, [TIMESTAMP]), datetime.now(UTC)
         if rows.empty:
-            window = Window(now, now)
-            return Report(self.model, window, now, "no_data", 0, reason="nothing was logged")
-        start = rows[TIMESTAMP].min().to_pydatetime()
-        window = Window(start, rows[TIMESTAMP].max().to_pydatetime() + timedelta(microseconds=1))
-        known, coverage = self._labelled()
-        reference = limits_beside_the_whole(self.baseline)
-        checks = [judge(m, window, reference=reference, thresholds={}) for m in self._drift(rows)]
-        if coverage is not None:
-            checks += [
-                judge(m, window, reference=reference, thresholds={}, coverage=coverage)
-                for m in measure_metrics(known, known.task)
-            ]
-        status, reason = overall_status(checks)
-        version = self.baseline.version
-        return Report(self.model, window, now, status, len(rows), version, reason, tuple(checks))
-
-    def _drift(self, rows: pd.DataFrame) -> tuple[Measurement, ...]:
-        baseline = self.baseline
-        present = {c: g for c, g in baseline.grid.columns.items() if c in rows}
-        table = pa.Table.from_pandas(rows[list(present)], preserve_index=False)
-        profile = profile_batches(table.to_batches(), Grid(present), missing_ok=True)
-        known = baseline.layout
-        layout = Layout(
-            tuple(c for c in known.numeric if c in present),
-            tuple(c for c in known.categorical if c in present),
-            known.prediction if known.prediction in present else None,
-            tuple(c for c in known.scores if c in present),
-            known.numeric_prediction,
-        )
-        return measure_columns(profile, baseline.profile, baseline.grid, layout)
+            return logged_report.nothing_logged(self.model, now)
+        return logged_report.report_of(self.model, self.baseline, rows, *self._labelled(), now)
 
     def history(self) -> pd.DataFrame:
         """Return the checks of this model's windows, as the flows have stored them.
@@ -346,8 +250,7 @@ class ModelMonitor:
             stored = open_store(read_only=True).history(self.model)
             if len(stored):
                 return stored
-        rows = [_history_row(check) for check in self.check().checks]
-        return pd.DataFrame(rows, columns=list(_HISTORY))
+        return logged_report.history_of(self.check())
 
     def send_alert(self, text: str) -> str:
         """Tell people: through Slack where it is set up, else on stderr and in a local record.
@@ -377,14 +280,6 @@ class ModelMonitor:
                 return post_text(f"{self.model}: {text}", channel, datetime.now(UTC))
         sys.stderr.write(f"ALERT {self.model}: {text}\n")
         return f"stderr and {record}"
-
-
-_HISTORY = ("key", "window_start", "window_end", "value", "threshold", "exceeded", "status", "n")
-
-
-def _history_row(check: Check) -> dict[str, Any]:
-    window = {"window_start": check.window.start, "window_end": check.window.end}
-    return {n: window[n] if n in window else getattr(check, n) for n in _HISTORY}
 
 
 def _channel(model: str) -> str | None:

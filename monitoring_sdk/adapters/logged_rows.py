@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,24 @@ def moments(column: pd.Series, name: str) -> pd.Series:
     if found.isna().any():
         raise ConfigError(f"{name} has no value in {int(found.isna().sum())} rows")
     return found
+
+
+def with_id_and_moment(rows: pd.DataFrame, at: str, first: int, now: datetime) -> pd.DataFrame:
+    """Return rows with an id (default: their number, from `first` on) and a moment (default: now).
+
+    Parameters
+    ----------
+    at : str
+        The column of moments.
+    """
+    given = {} if ID in rows else {ID: np.arange(first, first + len(rows))}
+    at_utc = moments(rows[at], at) if at in rows else pd.Series(now, index=rows.index)
+    return rows.assign(**given, **{at: at_utc.astype("datetime64[us, UTC]")})
+
+
+def gathered(kept: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Put the rows of all calls together; without any, a frame of the columns alone."""
+    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame({c: [] for c in columns})
 
 
 def one_column(values: Any, name: str) -> pd.Series:
