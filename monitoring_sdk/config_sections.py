@@ -17,6 +17,7 @@ from pydantic import (
 
 from monitoring_sdk.config_problems import not_allowed
 from monitoring_sdk.errors import ConfigError
+from monitoring_sdk.profile.levels import canonical_level
 from monitoring_sdk.window import EVERY_ALLOWED, Cadence, parse_duration, parse_time
 
 
@@ -61,6 +62,14 @@ def _scalar(value: Any) -> Any:
     if not isinstance(value, bool | int | float | str):
         raise not_allowed("must be one value")
     return value
+
+
+def _by_level(value: Any) -> Any:
+    """Take the classes of a mapping for their texts, whether they were written `0` or `"0"`."""
+    if not isinstance(value, dict):
+        return value
+    scalars = all(isinstance(k, bool | int | float | str) for k in value)
+    return {canonical_level(k): v for k, v in value.items()} if scalars else value
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(as_names)]
@@ -152,7 +161,7 @@ class Columns(Section):
     id: Names = ()
     timestamp: TimestampColumn
     prediction: str
-    score: str | dict[str, str] | None = None
+    score: Annotated[str | dict[str, str] | None, BeforeValidator(_by_level)] = None
     positive: Scalar = 1
     label: str | None = None
     label_timestamp: TimestampColumn | None = None

@@ -525,6 +525,27 @@ def test_names_are_those_of_the_task(sections: dict[str, Any], fault: str) -> No
     assert any(fault in line for line in faults(**sections)), faults(**sections)
 
 
+def test_classes_may_be_numbers_and_truths(tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    lines = (
+        "model: m",
+        "task: multiclass",
+        "source: {predictions: p.parquet}",
+        "columns:",
+        "  timestamp: t",
+        "  prediction: y",
+        "  score: {0: p_0, 2.0: p_2, true: p_true, a b: p_ab}",
+        'metrics: [accuracy, "recall@0"]',
+    )
+    file.write_text("\n".join(lines) + "\n")
+    assert load_config(file).columns.score == {
+        "0": "p_0",
+        "2": "p_2",
+        "true": "p_true",
+        "a b": "p_ab",
+    }
+
+
 @pytest.mark.parametrize(
     ("task", "columns", "metrics", "estimators"),
     [
