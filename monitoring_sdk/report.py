@@ -73,7 +73,8 @@ class Check:
 
     `bound` is the published error of a bounded approximation (KS, Wasserstein; in the units of
     `value`), `direction` the side on which the threshold lies, `exceeded` whether the value is
-    beyond it (a provisional threshold alerts only when that lasts).
+    beyond it (a provisional threshold alerts only when that lasts). `state` is what later windows
+    go on from: the store keeps it, no document shows it.
     """
 
     family: Family
@@ -96,6 +97,7 @@ class Check:
     n: int | None = None
     coverage: float | None = None
     reason: str | None = None
+    state: Mapping[str, Any] | None = None
 
     @property
     def key(self) -> str:
@@ -112,6 +114,7 @@ class Check:
         out: dict[str, Any] = {"key": self.key}
         for f in dataclasses.fields(self):
             out[f.name] = getattr(self, f.name)
+        del out["state"]
         out["window"] = self.window.to_dict()
         for name in ("value", "p_value", "effect", "bound", "threshold", "coverage"):
             out[name] = _number(out[name])

@@ -16,7 +16,11 @@ from monitoring_sdk.report import Check
 from monitoring_sdk.stages import build_baseline
 from monitoring_sdk.stages import estimate as estimating
 from monitoring_sdk.stages import reference_rows as sampling
-from monitoring_sdk.stages.estimate import estimate_performance, window_calibrator
+from monitoring_sdk.stages.estimate import (
+    calibrator_for,
+    estimate_performance,
+    forget_calibrators,
+)
 from monitoring_sdk.stages.handle import pull_window
 from monitoring_sdk.stages.quality import Quality
 from monitoring_sdk.window import Window
@@ -70,7 +74,12 @@ def test_a_covariate_shift_is_judged_before_its_labels(tmp_path: Path):
     assert moved["accuracy@cbpe"].value > 0.8
     assert moved["accuracy@cbpe"].status == "ok"
     assert moved["accuracy@cbpe"].severity == "warning"
-    assert window_calibrator(config, Window(day(31), day(32)), baseline) is not None
+    reference = sampling.reference_rows(config, baseline)
+    kept = calibrator_for(config, Window(day(31), day(32)), baseline, reference)
+    forget_calibrators()
+    again = calibrator_for(config, Window(day(31), day(32)), baseline, reference)
+    assert kept is not again
+    assert kept.to_dict() == again.to_dict()
 
 
 def test_the_sample_is_kept_out_of_the_checksums_and_drawn_again(tmp_path: Path):

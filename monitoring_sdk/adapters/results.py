@@ -48,7 +48,7 @@ def pack_checks(checks: Sequence[Check], window: Window) -> bytes:
 
     A field that is null in every check, and the window where it is the row's own, are left out.
     """
-    dicts = [c.to_dict() for c in checks]
+    dicts = [{**c.to_dict(), "state": c.state} for c in checks]
     own = window.to_dict()
     columns: dict[str, list[Any]] = {}
     for name in dicts[0] if dicts else ():

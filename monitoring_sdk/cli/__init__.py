@@ -6,7 +6,7 @@ import click
 
 from monitoring_sdk.cli.evaluating import backfill, replay, run
 from monitoring_sdk.cli.setting_up import baseline, check, init
-from monitoring_sdk.cli.telling import deliver, report
+from monitoring_sdk.cli.telling import deliver, diagnose, report
 
 LATER = ("explain", "incident", "retraining", "serve", "silence", "status")
 
@@ -26,5 +26,5 @@ def main() -> None:
     """Watch deployed machine-learning models."""
 
 
-for command in (init, check, baseline, run, backfill, replay, deliver, report):
+for command in (init, check, baseline, run, backfill, replay, diagnose, deliver, report):
     main.add_command(command)

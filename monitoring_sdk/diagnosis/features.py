@@ -58,8 +58,8 @@ class Feature:
         if self.levels:
             known = first < len(self.levels)
             return f"{self.name} = {self.levels[first]}" if known else f"{self.name} = other levels"
-        low = None if first == 0 else f"{self.edges[first - 1]:.6g}"
-        high = None if last == self.bins - 2 else f"{self.edges[last]:.6g}"
+        low = None if first == 0 else f"{self.edges[first - 1]:.4g}"
+        high = None if last == self.bins - 2 else f"{self.edges[last]:.4g}"
         if low is None:
             return f"{self.name} < {high}" if high is not None else f"{self.name} is there"
         return f"{self.name} >= {low}" if high is None else f"{low} <= {self.name} < {high}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
+from monitoring_sdk.render.console import table
 from monitoring_sdk.render.numbers import NOTHING, short
 
 
@@ -50,6 +51,13 @@ def parts(diagnosis: Mapping[str, Any] | None) -> list[str]:
         return []
     names = {"total": "in all", "covariate": "inputs", "concept": "outcomes at the same inputs"}
     return [f"{words}: {_term(diagnosis['split'][name])}" for name, words in names.items()]
+
+
+def diagnosis_text(diagnosis: Mapping[str, Any]) -> str:
+    """Write a diagnosis for a terminal: the finding, its parts, and the segments as a table."""
+    rows = [list(astuple(segment)) for segment in segments(diagnosis)]
+    lines = [f"{diagnosis['kind']}: {sentence(diagnosis)}", *parts(diagnosis)]
+    return "\n".join([*lines, *([table(HEAD, rows)] if rows else [])])
 
 
 def _term(value: Mapping[str, Any]) -> str:

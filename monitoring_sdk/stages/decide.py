@@ -23,6 +23,7 @@ from monitoring_sdk.report import (
     timestamp,
 )
 from monitoring_sdk.retraining import policy
+from monitoring_sdk.stages.concept import diagnosed
 from monitoring_sdk.window import Window
 
 
@@ -154,6 +155,7 @@ def decide_window(
             baseline=data.baseline,
             checks=(*checks, *extra),
             links=links or {},
+            diagnosis=diagnosed(tuple(fresh)),
         )
         until = tx.decided_until()
         decides = not revise_only and (until is None or data.window.end > until)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 import numpy as np
@@ -99,7 +100,7 @@ def _check(
         value=state.log_detector / _LOG10,
         p_value=state.p_value,
         effect=seen - usual,
-        threshold=state.log_threshold / _LOG10,
+        threshold=-math.log10(state.alpha),
         threshold_from="contract",
         direction="above",
         exceeded=state.alarms,

@@ -23,17 +23,18 @@ from monitoring_sdk.metrics.table import find_metric
 from monitoring_sdk.profile.levels import canonical_level
 from monitoring_sdk.profile.segments import level_codes
 from monitoring_sdk.report import Check
-from monitoring_sdk.stages.handle import Handle, baseline_of
+from monitoring_sdk.stages.fitting import span_rows
+from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions
 from monitoring_sdk.stages.quality import Quality
 from monitoring_sdk.stages.reference_rows import reference_rows, rows_of
-from monitoring_sdk.stages.scan import scan, slicing_of
+from monitoring_sdk.stages.scan import TABLE_ROWS, scan, slicing_of
 from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window
 
 NEEDS = "estimates need LightGBM, which the `pipeline` extra brings"
 MOST_KEPT = 64
 
-_calibrators: dict[tuple[str, str, str], Calibrator | None] = {}
+_calibrators: dict[tuple[str, str, str], tuple[Reference, Calibrator | None]] = {}
 _series: dict[tuple[str, str, str], Mapping[str, ReferenceSeries]] = {}
 
 
@@ -79,11 +80,34 @@ def estimated_names(config: MonitorConfig, method: str) -> tuple[str, ...]:
     return tuple(name for name in config.metric_names if name in known)
 
 
-def window_calibrator(
-    config: MonitorConfig, window: Window, baseline: Baseline
+def calibrator_for(
+    config: MonitorConfig, window: Window, baseline: Baseline, reference: Reference
 ) -> Calibrator | None:
-    """Return what a window's scores were calibrated by when it was estimated in this process."""
-    return _calibrators.get((config.model, str(window), baseline.version))
+    """Return what a window's scores are calibrated by, reading its features again if need be."""
+    key = (config.model, str(window), baseline.version)
+    known = _calibrators.get(key)
+    if (known is None or known[0] is not reference) and reference.rows.score is not None:
+        at, source = config.columns.timestamp, open_predictions(config)
+        there = set(source.schema(window, at).names)
+        names = [c for c in _read_for(config, reference) if c in there]
+        # The rows that a pass over the window samples.
+        table = span_rows(config, source, window, names, TABLE_ROWS)
+        rows = rows_of(config, judged_rows(config, table), reference.coder, reference.classes)
+        _keep_calibrator(config, baseline, window, reference, rows)
+    known = _calibrators.get(key)
+    return None if known is None or known[0] is not reference else known[1]
+
+
+def forget_calibrators() -> None:
+    """Let go of what scores of the last windows were calibrated by."""
+    _calibrators.clear()
+
+
+def _read_for(config: MonitorConfig, reference: Reference) -> list[str]:
+    columns, eligible = config.columns, config.labels.eligible
+    named = [columns.prediction, *columns.scores, columns.weight, columns.model_version]
+    wanted = [*named, eligible.column if eligible else None, *reference.coder.names]
+    return list(dict.fromkeys(c for c in wanted if c is not None))
 
 
 def _skipped(config: MonitorConfig, window: Window, reason: str) -> tuple[Check, ...]:
@@ -114,7 +138,7 @@ def _keep_calibrator(
     while len(_calibrators) >= MOST_KEPT:
         del _calibrators[next(iter(_calibrators))]
     key = (config.model, str(window), baseline.version)
-    _calibrators[key] = calibrated_for(reference, rows)[0]
+    _calibrators[key] = reference, calibrated_for(reference, rows)[0]
 
 
 def _measurement(config: MonitorConfig, name: str, value: Value) -> Measurement:

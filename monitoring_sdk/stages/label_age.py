@@ -9,7 +9,7 @@ then.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -173,6 +173,7 @@ def series_at(
     measured: Measurement,
     age: timedelta,
     deadline: timedelta,
+    ages: Collection[timedelta],
 ) -> ReferenceSeries | None:
     """Return the reference series to hold a performance metric against.
 
@@ -187,6 +188,8 @@ def series_at(
         How old the window was when its labels were read.
     deadline : timedelta
         The age of the series under the metric's own name.
+    ages : collection of timedelta
+        From `known_ages`; asked once, for it reads the names of all series.
 
     Returns
     -------
@@ -195,7 +198,7 @@ def series_at(
     """
     plain = check_key(measured.family, measured.name, segment=measured.segment)
     keys = {deadline: plain}
-    for young in _ages(reference):
+    for young in ages:
         name = f"{measured.name}{MARK}{age_text(young)}"
         keys[young] = check_key(measured.family, name, segment=measured.segment)
     if len(keys) == 1:
@@ -207,16 +210,16 @@ def series_at(
 
 
 def reached_age(
-    reference: Mapping[str, ReferenceSeries], age: timedelta, deadline: timedelta
+    ages: Collection[timedelta], age: timedelta, deadline: timedelta
 ) -> timedelta | None:
     """Return the greatest label age of the reference's series that a window has reached.
 
     None where the reference knows one age alone, or the window is younger than all.
     """
-    known = _ages(reference)
-    return max((a for a in {*known, deadline} if a <= age), default=None) if known else None
+    return max((a for a in {*ages, deadline} if a <= age), default=None) if ages else None
 
 
-def _ages(reference: Mapping[str, ReferenceSeries]) -> set[timedelta]:
+def known_ages(reference: Mapping[str, ReferenceSeries]) -> frozenset[timedelta]:
+    """Return the label ages, other than the last, of which a baseline has series."""
     marked = (key.partition("[")[0].partition(MARK)[2] for key in reference)
-    return {parse_duration(text) for text in marked if text}
+    return frozenset(parse_duration(text) for text in set(marked) if text)

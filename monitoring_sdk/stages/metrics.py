@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,9 +16,10 @@ from monitoring_sdk.label_stream import LabelCounts
 from monitoring_sdk.measure import measure_metrics, metrics_for
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Check, overall_status
+from monitoring_sdk.stages.concept import ConceptChain, with_diagnosis
 from monitoring_sdk.stages.estimate import estimate_performance
 from monitoring_sdk.stages.handle import Handle, baseline_for, baseline_of
-from monitoring_sdk.stages.label_age import age_text, reached_age, series_at
+from monitoring_sdk.stages.label_age import age_text, known_ages, reached_age, series_at
 from monitoring_sdk.stages.operations import (
     LOOK_BACK,
     null_ids_check,
@@ -73,22 +74,26 @@ def candidates(handle: Handle, store: Store) -> list[Window]:
     return sorted(w for w in found - blocked if w.end <= due)
 
 
-def result_of(config: MonitorConfig, judged: Judged, as_of: datetime) -> ResultRow:
+def result_of(
+    config: MonitorConfig, judged: Judged, as_of: datetime, concept: ConceptChain
+) -> ResultRow:
     """Judge the performance of one window against the baseline that is valid for it."""
     baseline = baseline_for(config, judged.window)
     reference, age = series_for(baseline, judged.window), as_of - judged.window.end
     main = JudgedSlice(judged.rows, judged.coverage)
     tests = max(1, sum(part.segment is not None for part in judged.slices))
+    ages = known_ages(reference)
     checks = [
         _with_note(check, judged)
         for part in (main, *judged.slices)
-        for check in _checks_of(config, judged.window, part, reference, age, tests)
+        for check in _checks_of(config, judged.window, part, reference, age, ages, tests)
     ]
+    checks += [_with_note(check, judged) for check in concept.checks(judged, baseline)]
     status, reason = overall_status(checks)
     if judged.due.state == "given_up":
         reason = judged.due.reason
         checks = [dataclasses.replace(c, reason=c.reason or reason) for c in checks]
-    reached = reached_age(reference, age, config.labels.deadline)
+    reached = reached_age(ages, age, config.labels.deadline)
     return ResultRow(
         model=config.model,
         window=judged.window,
@@ -111,6 +116,7 @@ def _checks_of(
     part: JudgedSlice,
     reference: Mapping[str, ReferenceSeries],
     age: timedelta,
+    ages: Collection[timedelta],
     tests: int,
 ) -> Iterator[Check]:
     """Judge the metrics of the main rows or of a slice, against values of the same label age."""
@@ -132,7 +138,7 @@ def _checks_of(
     for m in measure_metrics(
         part.rows, config.task, config.metric_names, part.segment, part.version
     ):
-        series = series_at(reference, m, age, config.labels.deadline)
+        series = series_at(reference, m, age, config.labels.deadline, ages)
         yield judge(
             m,
             window,
@@ -204,14 +210,26 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
     reason = quality.blocked or f"labels are due at {due:%Y-%m-%d %H:%M} UTC"
     pending: tuple[Check, ...] = pending_checks(config, handle.window, reason)
     counts: LabelCounts | None = None
+    concept = ConceptChain(config, store)
     for judged in judge_windows(config, windows, handle.as_of, handle.rows):
         own, counts = judged.window == handle.window, judged.counts
         if judged.due.judged and (judged.coverage is not None or own):
-            results.append(result_of(config, judged, handle.as_of))
+            results.append(result_of(config, judged, handle.as_of, concept))
             pending = () if own else pending
         elif own:
             pending = pending_checks(config, handle.window, judged.due.reason, judged.coverage)
     if handle.rows and not quality.blocked:
         null_ids = null_ids_check(handle, counts)
         operations += [null_ids] if null_ids is not None else []
-    return Metrics(tuple(operations), tuple(results), pending, estimates)
+    return Metrics(tuple(operations), _diagnosed(config, results, store), pending, estimates)
+
+
+def _diagnosed(
+    config: MonitorConfig, results: Sequence[ResultRow], store: Store
+) -> tuple[ResultRow, ...]:
+    """Diagnose the newest window whose performance fell, unless an incident says so already."""
+    known = {c for i in store.incidents(config.model) if i.closed is None for c in i.families}
+    fell = [row for row in results if any(c.exceeded and c.version is None for c in row.checks)]
+    if not fell or "performance" in known:
+        return tuple(results)
+    return tuple(with_diagnosis(config, row) if row is fell[-1] else row for row in results)

@@ -13,6 +13,7 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Decision, ResultRow
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.report import SCHEMA, Check, Incident, Report, Status, timestamp
+from monitoring_sdk.stages.concept import ConceptChain, diagnosed
 from monitoring_sdk.stages.decide import confirm_rows, decide_window, status_of
 from monitoring_sdk.stages.drift import build_profile, detect_drift
 from monitoring_sdk.stages.handle import Handle, pull_window
@@ -213,8 +214,9 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
         and not blocking(data[w].checks)
     ]
     rows = max((data[w].rows or 0 for w in due), default=0)
+    concept = ConceptChain(config, store)
     found = [
-        result_of(config, judged, as_of)
+        result_of(config, judged, as_of, concept)
         for judged in judge_windows(config, due, as_of, rows)
         if judged.due.judged and judged.coverage is not None
     ]
@@ -255,6 +257,7 @@ def newest_reports(
                 checks=(*row.checks, *_performance(config, row, performance)),
                 incidents=tuple(own),
                 triggers=tuple(t for t in triggers if t.window_end == window.end),
+                diagnosis=None if performance is None else diagnosed((performance,)),
             )
         )
     return reports

@@ -1,0 +1,140 @@
+"""Concept drift of judged windows: each bet goes on from the one that the window before left."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.baseline import Baseline
+from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.decision import ResultRow
+from monitoring_sdk.diagnosis.concept import ConceptState
+from monitoring_sdk.diagnosis.labelled import dependence_of
+from monitoring_sdk.errors import MonitoringError
+from monitoring_sdk.estimation.calibration import Calibrator
+from monitoring_sdk.estimation.rows import Reference
+from monitoring_sdk.evaluate import judge, rules_for
+from monitoring_sdk.measure import Measurement
+from monitoring_sdk.report import Check
+from monitoring_sdk.stages.diagnose import NAME, concept_check, diagnose_window
+from monitoring_sdk.stages.estimate import calibrator_for
+from monitoring_sdk.stages.performance import Judged
+from monitoring_sdk.stages.reference_rows import reference_rows
+from monitoring_sdk.value import Value
+from monitoring_sdk.window import Window
+
+BET, DIAGNOSIS = "bet", "diagnosis"
+
+_dependence: dict[int, tuple[Reference, float]] = {}
+
+
+def state_of(checks: tuple[Check, ...], part: str) -> Mapping[str, Any] | None:
+    """Return what a window's concept check keeps beside its value: the bet, or a diagnosis."""
+    for check in checks:
+        if check.name == NAME and check.state is not None:
+            return check.state.get(part)
+    return None
+
+
+class ConceptChain:
+    """The bets on concept drift of a model's windows, in order of time.
+
+    Parameters
+    ----------
+    config : MonitorConfig
+    store : Store
+        Has the bets of the windows that were judged before.
+    """
+
+    def __init__(self, config: MonitorConfig, store: Store) -> None:
+        self._config = config
+        self._states: dict[Window, tuple[str | None, Mapping[str, Any]]] = {}
+        for row in store.results(config.model, part="performance"):
+            found = state_of(row.checks, BET)
+            if found is not None:
+                self._states[row.window] = row.baseline, found
+
+    def _before(self, window: Window, baseline: str) -> ConceptState:
+        """Return the bet that the last judged window before one left, under the same baseline."""
+        earlier = [w for w, (b, _) in self._states.items() if w.end <= window.start]
+        if not earlier or self._states[max(earlier)][0] != baseline:
+            return ConceptState()
+        return ConceptState.from_dict(self._states[max(earlier)][1])
+
+    def checks(self, judged: Judged, baseline: Baseline) -> tuple[Check, ...]:
+        """Bet a window, and keep what the next one goes on from."""
+        config, window = self._config, judged.window
+        if config.task == "ranking":
+            return ()
+        try:
+            reference = reference_rows(config, baseline)
+            calibrate: Calibrator | None = None
+            dependence = 1.0
+            if not isinstance(reference, str):
+                calibrate = calibrator_for(config, window, baseline, reference)
+                dependence = _dependence_of(reference)
+            check, state = concept_check(
+                window,
+                judged.rows,
+                reference,
+                calibrate,
+                self._before(window, baseline.version),
+                dependence=dependence,
+                coverage=judged.coverage,
+            )
+        except (ImportError, MonitoringError) as error:
+            reason = str(error)
+            return (Check("performance", NAME, window, "skipped", reason=reason),)
+        kept = state.to_dict()
+        self._states[window] = baseline.version, kept
+        return (dataclasses.replace(self._by_rules(check), state={BET: kept}),)
+
+    def _by_rules(self, check: Check) -> Check:
+        """Hold the value against the user's limit instead, where there is one."""
+        rules = rules_for(self._config.thresholds, NAME, None)
+        if not rules or check.value is None:
+            return check
+        value = Value(check.value, check.reason, p_value=check.p_value, n=check.n)
+        return judge(
+            Measurement("performance", NAME, value, "above"),
+            check.window,
+            reference={},
+            thresholds=self._config.thresholds,
+            coverage=check.coverage,
+        )
+
+
+def _dependence_of(reference: Reference) -> float:
+    known = _dependence.get(id(reference))
+    if known is None or known[0] is not reference:
+        _dependence.clear()
+        known = _dependence[id(reference)] = reference, dependence_of(reference)
+    return known[1]
+
+
+def with_diagnosis(config: MonitorConfig, row: ResultRow) -> ResultRow:
+    """Put a diagnosis beside the concept check of a judged window; where there is none, why."""
+    try:
+        found = diagnose_window(config, row.window, row.as_of)
+    except (ImportError, MonitoringError) as error:
+        found = str(error)
+    if isinstance(found, str):
+        return row
+    checks = tuple(
+        dataclasses.replace(c, state={**(c.state or {}), DIAGNOSIS: found.to_dict()})
+        if c.name == NAME
+        else c
+        for c in row.checks
+    )
+    return dataclasses.replace(row, checks=checks)
+
+
+def diagnosed(rows: tuple[ResultRow, ...]) -> Mapping[str, Any] | None:
+    """Return the diagnosis of the newest window that alerts and has one."""
+    for row in reversed(rows):
+        found = state_of(row.checks, DIAGNOSIS)
+        if row.part == "performance" and row.status == "alert" and found is not None:
+            return found
+    return None
