@@ -19,7 +19,7 @@ from monitoring_sdk.metrics.operations import OPERATIONS, Served, operation
 from monitoring_sdk.metrics.rows import LabelledRows
 from monitoring_sdk.metrics.table import METRICS, find_metric, metric_names
 from monitoring_sdk.profile.categorical import profile_categorical
-from monitoring_sdk.profile.grid import CategoricalGrid, Grid
+from monitoring_sdk.profile.grid import CategoricalGrid, Grid, NumericGrid
 from monitoring_sdk.profile.numeric import profile_numeric
 from monitoring_sdk.profile.profile import profile_batches
 from monitoring_sdk.references import limits_beside_the_whole
@@ -72,7 +72,7 @@ def drift_of(baseline: Baseline, new_data: Any, column: str | None) -> float:
 
 def _distance(baseline: Baseline, name: str, values: Any) -> float:
     grid, reference = baseline.grid.columns[name], baseline.profile.columns[name]
-    array = pa.array(one_column(values, name), from_pandas=True)
+    array = _as_levels(pa.array(one_column(values, name), from_pandas=True), grid)
     if isinstance(grid, CategoricalGrid):
         found = drift(DRIFT_OF["categorical"], reference, profile_categorical(array, grid), grid)
     else:
@@ -85,6 +85,13 @@ def _distance(baseline: Baseline, name: str, values: Any) -> float:
 def nothing_logged(model: str, now: datetime) -> Report:
     """Return the report of a process that has logged no prediction yet."""
     return Report(model, Window(now, now), now, "no_data", 0, reason="nothing was logged")
+
+
+def _as_levels(column: pa.Array, grid: CategoricalGrid | NumericGrid) -> pa.Array:
+    """Return truths as the 0 and 1 that a baseline knows: metrics take them for one class too."""
+    if not pa.types.is_boolean(column.type) or not isinstance(grid, CategoricalGrid):
+        return column
+    return column if {"true", "false"} & set(grid.levels) else column.cast(pa.int8())
 
 
 def report_of(
@@ -125,6 +132,8 @@ def _columns_of(baseline: Baseline, rows: pd.DataFrame) -> tuple[Measurement, ..
     """Measure the distances of the columns that were logged."""
     present = {c: g for c, g in baseline.grid.columns.items() if c in rows}
     table = pa.Table.from_pandas(rows[list(present)], preserve_index=False)
+    columns = [_as_levels(table.column(c).combine_chunks(), g) for c, g in present.items()]
+    table = pa.Table.from_arrays(columns, names=list(present))
     profile = profile_batches(table.to_batches(), Grid(present), missing_ok=True)
     known = baseline.layout
     layout = Layout(

@@ -223,6 +223,23 @@ def test_numbers_and_lists_have_metrics_of_their_own() -> None:
         lists.calculate_metric("mae")
 
 
+def test_truths_are_the_classes_0_and_1_for_drift_too() -> None:
+    said = np.random.default_rng(0).random(400) < 0.45
+    monitor = logged(said, said)
+    assert monitor.detect_data_drift(said) == monitor.detect_data_drift(said.astype(int))
+    assert monitor.detect_data_drift(list(map(bool, said))) < 0.1
+    assert monitor.check().status == "ok"
+
+
+def test_numbers_that_are_not_whole_are_no_classes() -> None:
+    report = logged([0.5, 1.5] * 50, [0.4, 1.7] * 50).check()
+    names = {c.name for c in report.checks if c.family == "performance"}
+    assert names == {"mae", "rmse", "r2", "bias", "median_absolute_error"}
+    # A score between 0 and 1 beside classes leaves the task as it was.
+    scored = logged([0.0, 1.0] * 50, [0, 1] * 50, scores=[0.2, 0.9] * 50)
+    assert {"accuracy", "roc_auc"} <= {c.name for c in scored.check().checks}
+
+
 # --- What may be asked --------------------------------------------------------------------------
 
 

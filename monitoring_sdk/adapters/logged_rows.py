@@ -136,8 +136,8 @@ def score_columns(scores: Any) -> dict[str, Any]:
 def guess_task(predictions: pd.DataFrame, labels: pd.DataFrame, metric: str | None = None) -> str:
     """Say of which task logged rows are, when nobody has said it.
 
-    A metric that one task alone has decides. Else rows of queries are a ranking's, more than two
-    classes multiclass, and the rest binary.
+    A metric that one task alone has decides. Else rows of queries are a ranking's, predictions
+    that are no whole numbers a regression's, more than two classes multiclass, the rest binary.
 
     Examples
     --------
@@ -150,11 +150,22 @@ def guess_task(predictions: pd.DataFrame, labels: pd.DataFrame, metric: str | No
         return tasks[0]
     if QUERY in predictions and "ranking" in tasks:
         return "ranking"
+    if "regression" in tasks and _fractions(predictions, PREDICTION):
+        return "regression"
     classes: set[str] = set()
     for frame, column in ((predictions, PREDICTION), (labels, LABEL)):
         classes |= other_classes(frame[column], positive=1) if column in frame else set()
     several = len(classes) > 1 or any(str(c).startswith(f"{SCORE}_") for c in predictions)
     return "multiclass" if several and "multiclass" in tasks else tasks[0] if tasks else TASKS[0]
+
+
+def _fractions(frame: pd.DataFrame, column: str) -> bool:
+    """Say whether a column holds numbers that are not whole."""
+    if column not in frame or not pd.api.types.is_float_dtype(frame[column]):
+        return False
+    known = frame[column].to_numpy(float, na_value=np.nan)
+    known = known[np.isfinite(known)]
+    return bool((known != np.round(known)).any())
 
 
 def _has(metric: str, task: str) -> bool:
