@@ -97,6 +97,20 @@ def test_a_move_of_the_inputs_is_a_mix_and_no_segment() -> None:
     assert shifted_cells(*draw("demand", "concept", 10_000, 3)) == ()
 
 
+def test_a_level_that_vanished_has_no_loss_now() -> None:
+    reference, current = flights(20_000, 1, jfk_far=0.0), flights(20_000, 2)
+    lost = current.matrix[:, 3] == CODER.levels[0].index("EWR")
+    loss = reference.loss.copy()
+    loss[reference.matrix[:, 3] == CODER.levels[0].index("EWR")] = 0.0
+    cells = shifted_cells(
+        Losses(loss, reference.matrix, CODER), current.take(np.flatnonzero(~lost))
+    )
+    gone = next(cell for cell in cells if cell.rows[1] == 0)
+    assert gone.description == "origin = EWR"
+    assert (gone.loss, gone.within) == ((0.0, None), 0.0)
+    assert Cell.from_dict(json.loads(json.dumps(gone.to_dict(), allow_nan=False))) == gone
+
+
 def test_better_is_not_named() -> None:
     assert segments(flights(20_000, 1, jfk_far=0.6), flights(20_000, 2)) == ()
 

@@ -37,7 +37,7 @@ class Cell:
     share : tuple of float
         Of the reference's and of the current rows, in [0, 1].
     loss : tuple of float
-        Mean in the reference and in the current rows of the segment.
+        Mean in the reference and in the current rows of the segment; None without rows.
     within : float
         Current share x the change in loss beyond what the features let one expect: the segment's
         part of the concept shift.
@@ -52,7 +52,7 @@ class Cell:
     columns: tuple[str, ...]
     description: str
     share: tuple[float, float]
-    loss: tuple[float, float]
+    loss: tuple[float | None, float | None]
     within: float
     mix: float
     z: float
@@ -134,6 +134,10 @@ def members(features: Sequence[Feature], bins: NDArray[np.int32], place: Place) 
     return inside
 
 
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
 def measure(
     features: Sequence[Feature],
     place: Place,
@@ -145,15 +149,15 @@ def measure(
     inside = [members(features, rows.bins, place) for rows in samples]
     n = (int(inside[0].sum()), int(inside[1].sum()))
     share = (n[0] / losses[0].n, n[1] / losses[1].n)
-    mean = tuple(float(x.loss[i].mean()) for x, i in zip(losses, inside, strict=True))
-    beyond = [float(x.beyond[i].mean()) for x, i in zip(samples, inside, strict=True)]
+    then, now = (_mean(x.loss[i]) for x, i in zip(losses, inside, strict=True))
+    beyond = [_mean(x.beyond[i]) or 0.0 for x, i in zip(samples, inside, strict=True)]
     return Cell(
         columns=tuple(features[a].name for a, _ in place),
         description=" and ".join(features[a].describe(c) for a, c in place),
         share=share,
-        loss=(mean[0], mean[1]),
+        loss=(then, now),
         within=share[1] * (beyond[1] - beyond[0]),
-        mix=(share[1] - share[0]) * (mean[0] - float(losses[0].loss.mean())),
+        mix=(share[1] - share[0]) * ((then or 0.0) - float(losses[0].loss.mean())),
         z=z,
         rows=n,
     )

@@ -171,10 +171,8 @@ def _moved(before: float, after: float) -> str:
 
 def _worst(cell: Cell, concept: float) -> str:
     """Say what the worst segment is, and how much of the concept shift it carries."""
-    text = (
-        f"Worst: {cell.description} ({cell.share[1]:.1%} of rows), "
-        f"{cell.loss[0]:.3f} to {cell.loss[1]:.3f}"
-    )
+    before, after = ("-" if mean is None else f"{mean:.3f}" for mean in cell.loss)
+    text = f"Worst: {cell.description} ({cell.share[1]:.1%} of rows), {before} to {after}"
     carried = cell.within / concept if concept > 0 else 0.0
     return f"{text}, {min(carried, 1.0):.0%} of that." if carried > 0 else f"{text}."
 

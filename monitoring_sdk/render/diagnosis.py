@@ -70,11 +70,12 @@ def _term(value: Mapping[str, Any]) -> str:
 
 
 def _segment(cell: Mapping[str, Any], part: str, contribution: str) -> Segment:
-    share, loss = cell["share"], cell["loss"]
+    share = cell["share"]
+    loss = ["no rows" if mean is None else f"{mean:.3f}" for mean in cell["loss"]]
     return Segment(
         short(cell["description"] or NOTHING),
         part,
         f"{share[0]:.1%} before, {share[1]:.1%} now",
-        f"{loss[0]:.3f} before, {loss[1]:.3f} now",
+        f"{loss[0]} before, {loss[1]} now",
         f"{cell[contribution]:+.3f}",
     )

@@ -19,7 +19,13 @@ from monitoring_sdk.report import Check, overall_status
 from monitoring_sdk.stages.concept import ConceptChain, with_diagnosis
 from monitoring_sdk.stages.estimate import estimate_performance
 from monitoring_sdk.stages.handle import Handle, baseline_for, baseline_of
-from monitoring_sdk.stages.label_age import age_text, known_ages, reached_age, series_at
+from monitoring_sdk.stages.label_age import (
+    age_text,
+    between_ages,
+    known_ages,
+    reached_age,
+    series_at,
+)
 from monitoring_sdk.stages.operations import (
     LOOK_BACK,
     null_ids_check,
@@ -138,14 +144,19 @@ def _checks_of(
     for m in measure_metrics(
         part.rows, config.task, config.metric_names, part.segment, part.version
     ):
-        series = series_at(reference, m, age, config.labels.deadline, ages)
-        yield judge(
-            m,
-            window,
-            reference={} if series is None else {m.key: series},
-            thresholds=config.thresholds,
-            coverage=part.coverage,
-            tests=1 if part.segment is None else tests,
+        known = series_at(reference, m, age, config.labels.deadline, ages)
+        yield between_ages(
+            [
+                judge(
+                    m,
+                    window,
+                    reference=series,
+                    thresholds=config.thresholds,
+                    coverage=part.coverage,
+                    tests=1 if part.segment is None else tests,
+                )
+                for series in ([{m.key: s} for s in known] or [{}])
+            ]
         )
 
 
@@ -227,9 +238,9 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
 def _diagnosed(
     config: MonitorConfig, results: Sequence[ResultRow], store: Store
 ) -> tuple[ResultRow, ...]:
-    """Diagnose the newest window whose performance fell, unless an incident says so already."""
+    """Diagnose the newest window whose performance fell, once, and unless an incident says so."""
     known = {c for i in store.incidents(config.model) if i.closed is None for c in i.families}
     fell = [row for row in results if any(c.exceeded and c.version is None for c in row.checks)]
-    if not fell or "performance" in known:
+    if not fell or "performance" in known or store.find(fell[-1]) is not None:
         return tuple(results)
     return tuple(with_diagnosis(config, row) if row is fell[-1] else row for row in results)
