@@ -23,7 +23,7 @@ from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.label_due import known_until
 from monitoring_sdk.measure import Measurement, measure_metrics
 from monitoring_sdk.profile.segments import Segmentation
-from monitoring_sdk.report import check_key
+from monitoring_sdk.report import Check, check_key
 from monitoring_sdk.stages.joining import Joined, join_rows
 from monitoring_sdk.window import Window, parse_duration
 
@@ -174,7 +174,7 @@ def series_at(
     age: timedelta,
     deadline: timedelta,
     ages: Collection[timedelta],
-) -> ReferenceSeries | None:
+) -> tuple[ReferenceSeries, ...]:
     """Return the reference series to hold a performance metric against.
 
     A shadow version is held against the champion's.
@@ -193,20 +193,46 @@ def series_at(
 
     Returns
     -------
-    ReferenceSeries or None
-        That of the greatest age not above the window's, where enough windows have reached it.
+    tuple of ReferenceSeries
+        That of the greatest age not above the window's, where enough windows have reached it;
+        behind it that of the next greater age, where there is one. Empty where there is none.
     """
     plain = check_key(measured.family, measured.name, segment=measured.segment)
     keys = {deadline: plain}
     for young in ages:
         name = f"{measured.name}{MARK}{age_text(young)}"
         keys[young] = check_key(measured.family, name, segment=measured.segment)
+    known = [(a, reference[keys[a]]) for a in sorted(keys) if keys[a] in reference]
     if len(keys) == 1:
-        return reference.get(plain)
-    known = [reference[keys[a]] for a in sorted(keys) if a <= age and keys[a] in reference]
-    enough = [s for s in known if sum(v is not None for v in s.values) >= MIN_WINDOWS]
-    best = enough or known
-    return best[-1] if best else None
+        return tuple(series for _, series in known)
+    enough = [k for k in known if sum(v is not None for v in k[1].values) >= MIN_WINDOWS]
+    reached = [k for k in enough if k[0] <= age] or [k for k in known if k[0] <= age]
+    older = [series for a, series in enough if reached and a > max(age, reached[-1][0])]
+    # At the very age of a series its labels are those that the window has.
+    exact = bool(reached) and reached[-1][0] == age
+    return tuple(series for _, series in reached[-1:]) + tuple([] if exact else older[:1])
+
+
+def between_ages(found: Sequence[Check]) -> Check:
+    """Return the verdict on a value of an age that lies between those of the reference's series.
+
+    Labels have come since the younger age, and those up to the older one have not: only what is
+    amiss beside both is amiss.
+
+    Parameters
+    ----------
+    found : sequence of Check
+        The value held against the younger series, and against the older one where there is one.
+    """
+    young, *older = found
+    if not young.exceeded or not older or young.threshold_from == "user":
+        return young
+    (old,) = older
+    if not old.exceeded:
+        return old
+    if old.direction != young.direction:  # beyond the one and not yet at the other
+        return dataclasses.replace(young, status="ok", exceeded=False, reason=None)
+    return old if young.status == "alert" else young
 
 
 def reached_age(
