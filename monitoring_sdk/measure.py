@@ -19,7 +19,6 @@ from monitoring_sdk.metrics.table import find_metric
 from monitoring_sdk.profile.derived import derived_kinds
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.profile import Profile
-from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Family, check_key
 from monitoring_sdk.value import Value
 
@@ -201,46 +200,6 @@ def measure_columns(
                 )
             )
     return tuple(found)
-
-
-def measure_segments(
-    profile: Profile,
-    reference: Profile,
-    grid: Grid,
-    layout: Layout,
-    segmentation: Segmentation,
-    wanted: Sequence[str] | None = None,
-    limited: Iterable[str] = (),
-) -> tuple[Measurement, ...]:
-    """Measure the columns of every segment, and the rows of those that are kept by name.
-
-    A kept segment without rows has a row count of 0 and no distances. The segmentation's own
-    columns are left out: within a segment they do not vary.
-    """
-    found: list[Measurement] = []
-    limited = tuple(limited)
-    columns = [c for c in layout.profiled if c not in segmentation.columns]
-    for i, (key, segment) in enumerate(zip(segmentation.keys, segmentation.segments, strict=True)):
-        part, usual = profile.slices.get(key), reference.slices.get(key)
-        if usual is None:
-            continue
-        if i < len(segmentation.kept):
-            rows = 0 if part is None else part.rows
-            found.append(rows_of_segment(rows, segment))
-        if part is not None:
-            found += measure_columns(
-                part, usual, grid, layout, wanted, limited, columns=columns, segment=segment
-            )
-    return tuple(found)
-
-
-def rows_of_segment(rows: int, segment: Mapping[str, str]) -> Measurement:
-    """Measure how many rows a segment has; none is a number too."""
-    value = Value(float(rows), n=rows)
-    floor = OPERATION_FLOOR["rows"]
-    return Measurement(
-        "operations", "rows", value, "both", noise=0.0, relative_floor=floor, segment=segment
-    )
 
 
 _WORSE: Mapping[str, Direction] = {"higher": "below", "lower": "above", "zero": "both"}

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from monitoring_sdk.preflight import duplicates
-from monitoring_sdk.stages.scan import every, some_ids
+from monitoring_sdk.stages.kept_rows import every, some_ids
 
 
 def test_systematic_samples_of_batches_are_those_of_the_whole():

@@ -192,3 +192,25 @@ def test_a_replacement_s_rows_are_all_its_own(tmp_path: Path) -> None:
     scored = canary(np.ones(RAMP)).drop(columns=["day", "version"])
     fitted = fit_replacement(config, scored, day(RAMP).start)
     assert fitted.profile.columns["score"].rows == len(scored)
+
+
+@pytest.mark.parametrize("kept_apart", [False, True])
+def test_what_a_shadow_answers_beside_the_champion_is_no_more_rows_of_a_segment(
+    kept_apart: bool, tmp_path: Path, store: Store
+) -> None:
+    """A mirror is switched on for the north alone, and a canary takes the south over."""
+    table = rows(24).assign(version=7)
+    late = table["day"] >= 21
+    mirrored = table[late & (table["region"] == "north")].assign(version=8)
+    table.loc[late & (table["region"] == "south"), "version"] = 8
+    both = pd.concat([table, mirrored]).sort_values("at", kind="stable")
+    if kept_apart:
+        both = pd.concat([both[both["version"] == 8], both[both["version"] == 7]])
+    config = monitor(tmp_path, both, **WATCHED)
+    build_baseline(config, now=NOW)
+    for number in (20, 22):
+        checks = look(config, number, store)
+        on_day = table[table["day"] == number]
+        for region, count in on_day["region"].value_counts().items():
+            check = checks[f"operations/rows[region={region}]"]
+            assert (check.value, check.status) == (count, "ok")

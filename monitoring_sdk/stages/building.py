@@ -20,13 +20,8 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.config_sections import Expectation
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.evaluate import MIN_ROWS
-from monitoring_sdk.measure import (
-    Layout,
-    Measurement,
-    measure_columns,
-    measure_operations,
-    measure_segments,
-)
+from monitoring_sdk.measure import Layout, Measurement, measure_columns, measure_operations
+from monitoring_sdk.measure_segments import measure_segments
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.joint import JointSpec
 from monitoring_sdk.profile.phases import fit_phases
@@ -194,13 +189,14 @@ def _reference(
     ids = [*columns.id, slicing.version] if slicing.version is not None and columns.id else []
     profiles: dict[Window, Profile] = {}
     operations: dict[Window, tuple[Measurement, ...]] = {}
+    requests: dict[Window, Mapping[str, int] | None] = {}
     pieces, rows = _pieces(span, windows), RowsOfSpan(config, span, form.layout, form.joint)
     for i, piece in enumerate(pieces):
         progress("windows", i, len(pieces))
         found = scan_rows(
             config, piece, form.grid, slicing, form.joint, whole=whole, ids=ids, table=rows.columns
         )
-        profiles[piece] = found.profile
+        profiles[piece], requests[piece] = found.profile, found.requests
         rows.keep(piece, found.rows)
         operations[piece] = measure_operations(*served(config, piece, found))
     total = SlicedBuilder(form.grid, slicing).result()
@@ -214,7 +210,7 @@ def _reference(
     compared = of_reference_windows(total, windows, profiles, Comparison.of(config.baseline), zone)
     for window, reference in zip(windows, compared, strict=True):
         every = (
-            *_distances(config, profiles[window], reference, form),
+            *_distances(config, profiles[window], reference, form, requests[window]),
             *rows.measure(window, profiles[window], reference),
             *operations[window],
             *performance.get(window, ()),
@@ -225,7 +221,11 @@ def _reference(
 
 
 def _distances(
-    config: MonitorConfig, profile: Profile, reference: Profile | None, form: Form
+    config: MonitorConfig,
+    profile: Profile,
+    reference: Profile | None,
+    form: Form,
+    requests: Mapping[str, int] | None,
 ) -> list[Measurement]:
     """Measure a window beside what it is compared with, and each segment beside its own."""
     if reference is None:
@@ -233,7 +233,9 @@ def _distances(
     asked = config.drift, config.thresholds
     found = [*measure_columns(profile, reference, form.grid, form.layout, *asked)]
     for segmentation in form.segmentations:
-        found += measure_segments(profile, reference, form.grid, form.layout, segmentation, *asked)
+        found += measure_segments(
+            profile, reference, form.grid, form.layout, segmentation, *asked, requests=requests
+        )
     return found
 
 

@@ -7,12 +7,8 @@ from collections.abc import Iterable
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.evaluate import judge
-from monitoring_sdk.measure import (
-    Measurement,
-    measure_columns,
-    measure_segments,
-    methods_for,
-)
+from monitoring_sdk.measure import Measurement, measure_columns, methods_for
+from monitoring_sdk.measure_segments import measure_segments
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Check, Status, slice_key
@@ -141,6 +137,7 @@ def _segments(handle: Handle, baseline: Baseline, profile: Profile) -> list[Chec
             known[columns],
             config.drift,
             config.thresholds,
+            requests=scan(handle).requests,
         )
         checks += _judged(handle, baseline, measured, tests)
     return checks

@@ -25,9 +25,10 @@ from monitoring_sdk.profile.segments import level_codes
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages.fitting import span_rows
 from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions
+from monitoring_sdk.stages.kept_rows import TABLE_ROWS
 from monitoring_sdk.stages.quality import Quality
 from monitoring_sdk.stages.reference_rows import reference_rows, rows_of
-from monitoring_sdk.stages.scan import TABLE_ROWS, scan, slicing_of
+from monitoring_sdk.stages.scan import scan, slicing_of
 from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window
 

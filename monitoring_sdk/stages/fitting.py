@@ -29,14 +29,8 @@ from monitoring_sdk.profile.joint import JointSpec, fit_joint
 from monitoring_sdk.profile.numeric import numeric_values
 from monitoring_sdk.profile.segments import Segmentation, count_crossings, fit_segmentation
 from monitoring_sdk.profile.sliced import column_at
-from monitoring_sdk.stages.scan import (
-    SAMPLE_ROWS,
-    TABLE_ROWS,
-    every,
-    of_champion,
-    slicing_of,
-    utc_moments,
-)
+from monitoring_sdk.stages.kept_rows import SAMPLE_ROWS, TABLE_ROWS, every
+from monitoring_sdk.stages.scan import of_champion, slicing_of, utc_moments
 from monitoring_sdk.window import Window
 
 COLUMNS_AT_ONCE = 8

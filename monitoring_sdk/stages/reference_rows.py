@@ -20,7 +20,7 @@ from monitoring_sdk.metrics.columns import as_scores, class_codes, class_name, i
 from monitoring_sdk.profile.numeric import NumericProfile
 from monitoring_sdk.stages.handle import open_predictions
 from monitoring_sdk.stages.joining import join_table
-from monitoring_sdk.stages.scan import every
+from monitoring_sdk.stages.kept_rows import every
 
 LABEL, BLOCK = "__label", "__block"
 HOW = "check that the rows and labels of the baseline's span are still at their source"

@@ -15,7 +15,7 @@ from monitoring_sdk.adapters.sources.source import Source, open_source, read_tab
 from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.config_sections import Partition, SourceSpec, TimestampColumn
 from monitoring_sdk.drafting.moments import Moments
-from monitoring_sdk.stages.scan import every
+from monitoring_sdk.stages.kept_rows import every
 from monitoring_sdk.window import Window
 
 SLICES = 8

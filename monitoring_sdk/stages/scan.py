@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,13 +23,8 @@ from monitoring_sdk.profile.segments import Segmentation, level_codes
 from monitoring_sdk.profile.sliced import SlicedBuilder, Slicing
 from monitoring_sdk.stages import serving
 from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions, present
+from monitoring_sdk.stages.kept_rows import KeptRows
 from monitoring_sdk.window import Window
-
-SAMPLE_ROWS = 100_000
-"""Generated expectations look at a systematic sample of at most this many rows."""
-
-TABLE_ROWS = 20_000
-"""What needs whole rows looks at a systematic sample of at most this many."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +44,8 @@ class Pass:
         Evenly spaced rows of every column that the layout names.
     versions : mapping of str to int
         Rows of each version of the model, where versions are told apart.
+    requests : mapping of str to int, optional
+        Requests of each segment, by its key, where not every row is one.
     """
 
     profile: Profile
@@ -61,10 +55,8 @@ class Pass:
     newest: datetime | None
     rows: pa.Table | None = None
     versions: Mapping[str, int] = field(default_factory=dict)
+    requests: Mapping[str, int] | None = None
 
-
-ID_ROWS = 1_000_000
-"""Of windows with more rows, about this many are looked at for repeated ids."""
 
 _last: dict[tuple[str, ...], Pass] = {}
 
@@ -103,13 +95,6 @@ def declared_columns(handle: Handle) -> list[str]:
                 if isinstance(name, str):
                     columns.append(name)
     return present(handle, columns)
-
-
-def every(batch: pa.RecordBatch, offset: int, step: int, columns: Sequence[str]) -> pa.RecordBatch:
-    """Take the rows whose number in the whole window is a multiple of `step`."""
-    first = -offset % step
-    narrow = batch.select([c for c in columns if c in batch.schema.names])
-    return narrow.take(pa.array(range(first, batch.num_rows, step), pa.int64()))
 
 
 def slicing_of(config: MonitorConfig, segmentations: Sequence[Segmentation] = ()) -> Slicing:
@@ -187,7 +172,16 @@ def scan_rows(
     raw = [c for c in grid.columns if c not in spec.derived.columns]
     names = [at.column, *raw, *spec.sources, *apart, *whole, *sampled, *ids, *table]
     builder, vectors = SlicedBuilder(grid, by, missing_ok=True), VectorBuilder(spec)
-    kept = _Kept(whole, [*sampled, *filter(None, [by.version])], ids, table, rows, by.version)
+    # Which segment's requests a shadow answered too is told by the ids within it.
+    beside = [*ids, *(apart if ids and by.shadow else [])]
+    kept = KeptRows(
+        whole,
+        [*sampled, *filter(None, [by.version])],
+        list(dict.fromkeys(beside)),
+        table,
+        rows,
+        config.columns.id,
+    )
     newest = None
     source = open_predictions(config)
     wanted = list(dict.fromkeys(names))
@@ -197,14 +191,16 @@ def scan_rows(
         kept.add(batch)
         top = pc.max(to_utc(batch.column(at.column), at.unit)).as_py() if batch.num_rows else None
         newest = max(filter(None, (newest, top)), default=None)
+    profile, told = _with_vectors(builder.result(), vectors), _columns(kept.ids)
     return Pass(
-        _with_vectors(builder.result(), vectors),
+        profile,
         of_champion(_columns(kept.samples), by),
         _columns(kept.whole),
-        _columns(kept.ids),
+        {c: told[c] for c in ids if c in told},
         newest,
         together(kept.rows) if table and kept.rows else None,
         dict(builder.versions),
+        serving.requests_of_segments(config, by.segmentations, told, profile.rows),
     )
 
 
@@ -218,40 +214,6 @@ def _with_vectors(profile: Profile, vectors: VectorBuilder) -> Profile:
     return dataclasses.replace(profile, vectors=vectors.result(), problems=problems)
 
 
-class _Kept:
-    """What a pass keeps of the rows beside their profile."""
-
-    def __init__(
-        self,
-        whole: Sequence[str],
-        sampled: Sequence[str],
-        ids: Sequence[str],
-        table: Sequence[str],
-        rows: int,
-        version: str | None,
-    ) -> None:
-        self._names = {"whole": whole, "samples": sampled, "ids": ids, "rows": table}
-        self._step = {
-            name: max(1, math.ceil(rows / most))
-            for name, most in (("samples", SAMPLE_ROWS), ("rows", TABLE_ROWS), ("ids", ID_ROWS))
-        }
-        self._by = [name for name in ids if name != version]
-        self._seen = 0
-        self.whole: list[pa.RecordBatch] = []
-        self.samples: list[pa.RecordBatch] = []
-        self.ids: list[pa.RecordBatch] = []
-        self.rows: list[pa.RecordBatch] = []
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        names, step = self._names, self._step
-        self.whole.append(batch.select([c for c in names["whole"] if c in batch.schema.names]))
-        self.samples.append(every(batch, self._seen, step["samples"], names["samples"]))
-        self.rows.append(every(batch, self._seen, step["rows"], names["rows"]))
-        if names["ids"]:
-            self.ids.append(some_ids(batch.select(names["ids"]), step["ids"], self._by))
-        self._seen += batch.num_rows
-
-
 def of_champion(
     sample: Mapping[str, pa.ChunkedArray], slicing: Slicing
 ) -> dict[str, pa.ChunkedArray]:
@@ -261,21 +223,6 @@ def of_champion(
     codes = level_codes(sample[slicing.version], (slicing.champion,), slicing.version)
     rows = pa.array(codes == 0)
     return {c: x.filter(rows) if c in slicing.model else x for c, x in sample.items()}
-
-
-def some_ids(batch: pa.RecordBatch, share: int, by: Sequence[str] | None = None) -> pa.RecordBatch:
-    """Keep one id in `share`, chosen by its hash, so that an id's repeats stay together.
-
-    Parameters
-    ----------
-    by : sequence of str, optional
-        The columns of the id; all of the batch by default.
-    """
-    if share == 1:
-        return batch
-    frame = (batch if by is None else batch.select(list(by))).to_pandas()
-    marks = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    return batch.filter(pa.array(marks % np.uint64(share) == 0))
 
 
 def _columns(batches: Sequence[pa.RecordBatch]) -> dict[str, pa.ChunkedArray]:

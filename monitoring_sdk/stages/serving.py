@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.label_keys import IdKeys
 from monitoring_sdk.metrics.operations import OPERATIONS, Served
-from monitoring_sdk.profile.segments import level_codes
+from monitoring_sdk.profile.segments import Segmentation, level_codes
 from monitoring_sdk.window import Window
 
 
@@ -25,11 +25,37 @@ def of_shadow(config: MonitorConfig, columns: Mapping[str, Any]) -> NDArray[np.b
     return level_codes(columns[version], declared.shadow, version) < len(declared.shadow)
 
 
-def requests(config: MonitorConfig, ids: Mapping[str, pa.ChunkedArray], rows: int) -> int:
-    """Count the requests of a window: a row that a shadow wrote beside another's is none.
+def is_request(config: MonitorConfig, rows: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+    """Say which rows are requests: a row that a shadow wrote beside another's is none.
 
     A canary takes its requests over: its ids are nobody else's, and each is one. Without ids only
-    the rows of other versions count.
+    the rows of other versions count. None where every row is a request.
+
+    Parameters
+    ----------
+    rows : mapping of str to array
+        The id columns and the version.
+    """
+    shadow = of_shadow(config, rows)
+    if shadow is None or not len(shadow):
+        return None
+    names = [c for c in config.columns.id if c in rows]
+    if not names:
+        return ~shadow
+    keys = IdKeys(pa.table({c: rows[c] for c in names}), names)
+    others = np.zeros(keys.distinct + 1, bool)
+    # The code -1, of rows without an id, is the last place, which does not count.
+    others[keys.codes[~shadow]] = True
+    others[-1] = True
+    alone = np.flatnonzero(shadow & ~others[keys.codes])
+    first = alone[np.unique(keys.codes[alone], return_index=True)[1]]
+    found = ~shadow
+    found[first] = True
+    return found
+
+
+def requests(config: MonitorConfig, ids: Mapping[str, pa.ChunkedArray], rows: int) -> int:
+    """Count the requests of a window.
 
     Parameters
     ----------
@@ -38,19 +64,37 @@ def requests(config: MonitorConfig, ids: Mapping[str, pa.ChunkedArray], rows: in
     rows : int
         All rows of the window.
     """
-    shadow = of_shadow(config, ids)
-    if shadow is None or not len(shadow):
-        return rows
-    names = [c for c in config.columns.id if c in ids]
-    counted = np.count_nonzero(~shadow)
-    if names:
-        keys = IdKeys(pa.table({c: ids[c] for c in names}), names)
-        own, others = (np.zeros(keys.distinct + 1, bool) for _ in range(2))
-        # The code -1, of rows without an id, is the last place, which does not count.
-        own[keys.codes[shadow]] = True
-        others[keys.codes[~shadow]] = True
-        counted += np.count_nonzero((own & ~others)[:-1])
-    return round(rows * counted / len(shadow))
+    counted = is_request(config, ids)
+    return rows if counted is None else round(rows * np.count_nonzero(counted) / len(counted))
+
+
+def requests_of_segments(
+    config: MonitorConfig,
+    segmentations: Sequence[Segmentation],
+    table: Mapping[str, pa.ChunkedArray],
+    rows: int,
+) -> dict[str, int] | None:
+    """Count the requests of each segment, by its key; None where every row is one.
+
+    Parameters
+    ----------
+    table : mapping of str to pa.ChunkedArray
+        The id columns, the version and the columns of the segments, of all rows or of an even
+        sample of ids.
+    rows : int
+        All rows of the window.
+    """
+    counted = is_request(config, table)
+    if counted is None:
+        return None
+    found: dict[str, int] = {}
+    for segmentation in segmentations:
+        if not all(c in table for c in segmentation.columns):
+            continue
+        places = segmentation.assign(table.__getitem__)[counted]
+        counts = np.bincount(places, minlength=len(segmentation.keys)) * (rows / len(counted))
+        found |= dict(zip(segmentation.keys, np.round(counts).astype(int).tolist(), strict=True))
+    return found
 
 
 def served(
@@ -85,4 +129,4 @@ def served(
     has |= {"latency_ms"} if latency is not None else set()
     has |= {"error"} if error is not None else set()
     names = tuple(name for name, row in OPERATIONS.items() if row.needs in has)
-    return Served(requests(config, ids, rows), window.end, latency, error, newest), names
+    return Served(requests(config, ids or whole, rows), window.end, latency, error, newest), names
