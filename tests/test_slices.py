@@ -20,8 +20,8 @@ from monitoring_sdk.evaluate import confirm
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages import build_baseline, build_profile, detect_drift, pull_window
 from monitoring_sdk.stages.checking import check_monitor
-from monitoring_sdk.stages.quality import Quality, check_quality
 from monitoring_sdk.stages.kept_rows import TABLE_ROWS
+from monitoring_sdk.stages.quality import Quality, check_quality
 from monitoring_sdk.stages.scan import scan
 from monitoring_sdk.stages.steps import evaluate_window
 
