@@ -41,10 +41,10 @@ def slice_key(segment: Mapping[str, str] | None, version: str | None = None) -> 
     Examples
     --------
     >>> slice_key({"origin": "JFK", "carrier": "UA"}, "8")
-    '[carrier=UA,origin=JFK]@8'
+    '[carrier=UA,origin=JFK]#8'
     """
     inner = ",".join(f"{k}={v}" for k, v in sorted((segment or {}).items()))
-    return (f"[{inner}]" if inner else "") + (f"@{version}" if version is not None else "")
+    return (f"[{inner}]" if inner else "") + (f"#{version}" if version is not None else "")
 
 
 def check_key(

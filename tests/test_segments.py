@@ -204,7 +204,7 @@ def test_what_a_version_writes_is_counted_with_its_own_rows(found: list[pa.Recor
     champion = table.filter(pc.equal(table["version"], "7")).select(["y"])
     alone = profile_batches(champion.to_batches(), Grid({"y": GRID.columns["y"]}))
     same(Profile(0, {"y": alone.columns["y"]}), Profile(0, {"y": whole.columns["y"]}))
-    shadow = whole.slices.get("@8")
+    shadow = whole.slices.get("#8")
     assert (shadow.rows if shadow else 0) == count["8"]
     assert "@9" not in whole.slices
 

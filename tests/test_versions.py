@@ -80,7 +80,7 @@ def test_the_ramp_of_a_canary_is_no_drift_of_predictions(tmp_path: Path, store: 
         # Inputs are those of all rows, whoever scored them.
         assert checks["drift/psi/size"].n == 1000
         if number > 22:
-            beside = checks["prediction/psi/score@8"]
+            beside = checks["prediction/psi/score#8"]
             assert (beside.status, beside.version, beside.pages) == ("alert", "8", False)
     # Told apart by nothing, the same ramp pages.
     plain = monitor(tmp_path, table)

@@ -32,7 +32,7 @@ def split_series(
     >>> split_series({"drift/psi/x": one, "drift/psi/x[k=a]": one}, ["[k=a]"])[1].keys()
     dict_keys(['[k=a]'])
     """
-    # The longest first: `[k=a]@8` ends in `@8` too.
+    # The longest first: `[k=a]#8` ends in `#8` too.
     known = sorted(set(slices), key=len, reverse=True)
     whole: dict[str, ReferenceSeries] = {}
     parts: dict[str, dict[str, ReferenceSeries]] = {}

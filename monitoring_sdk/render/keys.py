@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from monitoring_sdk.render.numbers import short
 from monitoring_sdk.report import Check
 
-# Names of metrics with a parameter, as ndcg@10: what follows is no version.
-_WITH_PARAMETER = re.compile(r"[a-z_0-9]+@[^@]+")
 _SEGMENT = re.compile(r"\[([^=\[\]/]+=.*)\]$", re.DOTALL)
 
 
@@ -28,22 +26,21 @@ class KeyParts:
 def parts_of(key: str) -> KeyParts:
     """Take a check's key apart; levels may hold any sign, also those that a key is made with.
 
-    A column whose own name ends like a segment cannot be told from one: where the check is known,
+    A column whose own name ends like a slice cannot be told from one: where the check is known,
     its fields are asked.
 
     Examples
     --------
-    >>> parts_of("drift/psi/distance[origin=a/b]@8")
+    >>> parts_of("drift/psi/distance[origin=a/b]#8")
     KeyParts(family='drift', name='psi', column='distance', segment='origin=a/b', version='8')
-    >>> parts_of("performance/ndcg@10").name, parts_of("performance/ndcg@10@8").version
+    >>> parts_of("performance/ndcg@10").name, parts_of("performance/ndcg@10#8").version
     ('ndcg@10', '8')
     """
     family, _, rest = key.partition("/")
     version = segment = None
-    head, sign, tail = rest.rpartition("@")
+    head, sign, tail = rest.rpartition("#")
     closed = rest.endswith("]")
-    plain = family in ("performance", "estimate") and _WITH_PARAMETER.fullmatch(rest)
-    if sign and not closed and "/" not in tail and not plain:
+    if sign and not closed and "/" not in tail and not head.endswith("/"):
         rest, version = head, tail
     if found := _SEGMENT.search(rest):
         rest, segment = rest[: found.start()], found[1]
