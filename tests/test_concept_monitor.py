@@ -95,6 +95,14 @@ def test_a_reversal_is_concept_drift_in_its_first_labelled_window(
     for report in newest:
         assert alerts(report, "drift") | alerts(report, "prediction") == set()
         assert alerts(report, "estimate") == set()
+    # What is realised lies as far below its estimate as outcomes no longer follow the inputs.
+    calm, gone = (
+        next(c for c in r.checks if c.name == "concept_gap@accuracy")
+        for r in (newest[0], newest[first])
+    )
+    assert calm.interval[0] < 0 < calm.interval[1]
+    assert gone.value < -0.4
+    assert gone.interval[1] < 0
     # The labels of that day come a day later: in that run it is told, diagnosed, and retrained.
     told = reports[first + 1]
     assert told.diagnosis is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitoring_sdk.adapters.store import Store
@@ -11,6 +11,7 @@ from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.diagnosis.concept import ConceptState
+from monitoring_sdk.diagnosis.diagnose import gap
 from monitoring_sdk.diagnosis.labelled import dependence_of
 from monitoring_sdk.errors import MonitoringError
 from monitoring_sdk.estimation.calibration import Calibrator
@@ -25,7 +26,7 @@ from monitoring_sdk.stages.reference_rows import reference_rows
 from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window
 
-BET, DIAGNOSIS = "bet", "diagnosis"
+BET, DIAGNOSIS, GAP = "bet", "diagnosis", "concept_gap"
 
 _dependence: dict[int, tuple[Reference, float]] = {}
 
@@ -45,11 +46,16 @@ class ConceptChain:
     ----------
     config : MonitorConfig
     store : Store
-        Has the bets of the windows that were judged before.
+        Has the bets of the windows that were judged before, and what was estimated of each.
+    estimates : sequence of Check
+        Of the window that is being looked at, which the store does not have yet.
     """
 
-    def __init__(self, config: MonitorConfig, store: Store) -> None:
-        self._config = config
+    def __init__(
+        self, config: MonitorConfig, store: Store, estimates: Sequence[Check] = ()
+    ) -> None:
+        self._config, self._store = config, store
+        self._estimates = {(c.window, c.name): c for c in estimates}
         self._states: dict[Window, tuple[str | None, Mapping[str, Any]]] = {}
         for row in store.results(config.model, part="performance"):
             found = state_of(row.checks, BET)
@@ -91,6 +97,35 @@ class ConceptChain:
         self._states[window] = baseline.version, kept
         return (dataclasses.replace(self._by_rules(check), state={BET: kept}),)
 
+    def gaps(self, window: Window, realised: Sequence[Check]) -> tuple[Check, ...]:
+        """Say how far each metric of a window is from what was estimated without its labels."""
+        if not any(w == window for w, _ in self._estimates):
+            for row in self._store.results(self._config.model, window.start, window.end, "data"):
+                self._estimates |= {
+                    (window, c.name): c for c in row.checks if c.family == "estimate"
+                }
+        found = []
+        for check in realised:
+            estimated = self._estimates.get((window, check.name))
+            if estimated is None or check.segment or check.version:
+                continue
+            value = gap(_value(check), _value(estimated))
+            found.append(
+                Check(
+                    family="performance",
+                    name=f"{GAP}@{check.name}",
+                    window=window,
+                    status="ok" if value.defined else "undefined",
+                    value=value.value,
+                    interval=value.interval,
+                    severity="warning",
+                    n=value.n,
+                    coverage=check.coverage,
+                    reason=value.reason,
+                )
+            )
+        return tuple(found)
+
     def _by_rules(self, check: Check) -> Check:
         """Hold the value against the user's limit instead, where there is one."""
         rules = rules_for(self._config.thresholds, NAME, None)
@@ -104,6 +139,12 @@ class ConceptChain:
             thresholds=self._config.thresholds,
             coverage=check.coverage,
         )
+
+
+def _value(check: Check) -> Value:
+    if check.value is None:
+        return Value.undefined(check.reason or "no value", n=check.n)
+    return Value(check.value, interval=check.interval, n=check.n)
 
 
 def _dependence_of(reference: Reference) -> float:

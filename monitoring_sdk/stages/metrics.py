@@ -94,7 +94,8 @@ def result_of(
         for part in (main, *judged.slices)
         for check in _checks_of(config, judged.window, part, reference, age, ages, tests)
     ]
-    checks += [_with_note(check, judged) for check in concept.checks(judged, baseline)]
+    beside = (*concept.checks(judged, baseline), *concept.gaps(judged.window, checks))
+    checks += [_with_note(check, judged) for check in beside]
     status, reason = overall_status(checks)
     if judged.due.state == "given_up":
         reason = judged.due.reason
@@ -221,7 +222,7 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
     reason = quality.blocked or f"labels are due at {due:%Y-%m-%d %H:%M} UTC"
     pending: tuple[Check, ...] = pending_checks(config, handle.window, reason)
     counts: LabelCounts | None = None
-    concept = ConceptChain(config, store)
+    concept = ConceptChain(config, store, estimates)
     for judged in judge_windows(config, windows, handle.as_of, handle.rows):
         own, counts = judged.window == handle.window, judged.counts
         if judged.due.judged and (judged.coverage is not None or own):
