@@ -13,14 +13,26 @@ import pytest
 from task_models import BASELINE_DAYS, DAYS, day, label_table, moments, write_model
 
 from monitoring_sdk.adapters.store import open_store
+from monitoring_sdk.alarms.provisional import ReferenceSeries
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.decision import ResultRow
+from monitoring_sdk.evaluate import judge
 from monitoring_sdk.labels import with_missing
+from monitoring_sdk.measure import Measurement
 from monitoring_sdk.metrics.table import metric
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages import build_baseline, labelled_rows, walk
-from monitoring_sdk.stages.label_age import age_text, label_ages
+from monitoring_sdk.stages.concept import ConceptChain
+from monitoring_sdk.stages.label_age import (
+    age_text,
+    between_ages,
+    known_ages,
+    label_ages,
+    series_at,
+)
 from monitoring_sdk.stages.metrics import judge_windows, result_of
-from monitoring_sdk.stages.performance import join_labels
+from monitoring_sdk.stages.performance import Judged, join_labels
+from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window, parse_duration
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,11 +66,16 @@ def payments(
     return write_model(folder, frame, known, **changes)
 
 
+def verdict(config: MonitorConfig, found: Judged, as_of: datetime) -> ResultRow:
+    """Judge joined labels as of a moment, without a store."""
+    return result_of(config, found, as_of, ConceptChain(config, open_store("sqlite://")))
+
+
 def judged(config: MonitorConfig, window: Window, as_of: datetime) -> dict[str, Check]:
     """Judge one window as of a moment, without a store."""
     (found,) = judge_windows(config, [window], as_of, ROWS)
     assert found.due.judged, found.due
-    return {c.name: c for c in result_of(config, found, as_of).checks}
+    return {c.name: c for c in verdict(config, found, as_of).checks}
 
 
 # --- Equal label age ----------------------------------------------------------------------------
@@ -94,6 +111,60 @@ def test_late_labels_move_a_metric_and_are_no_change(tmp_path: Path) -> None:
     assert young.value < ripe.threshold
 
 
+@pytest.mark.parametrize(
+    ("value", "age", "status", "exceeded"),
+    [
+        (0.95, 2, "ok", False),
+        (0.88, 2, "alert", True),  # at the very age of a series it is that one which counts
+        (0.88, 4, "ok", False),
+        (0.85, 7, "ok", False),
+        (0.80, 4, "ok", True),  # beyond what is usual at either age, far beyond at one
+        (0.70, 4, "alert", True),
+        (0.90, 14, "ok", False),
+        (0.70, 14, "alert", True),
+    ],
+)
+def test_between_two_ages_a_value_is_amiss_only_beside_both(
+    value: float, age: float, status: str, exceeded: bool
+) -> None:
+    """Accuracy falls from 0.95 after two days to 0.85 after ten, where labels tell of mistakes."""
+    chance = np.random.default_rng(0).normal(0, 0.01, 30)
+
+    def series(level: float) -> ReferenceSeries:
+        return ReferenceSeries(tuple(level + chance), (ROWS,) * 30)
+
+    reference = {
+        "performance/accuracy~age=2d": series(0.95),
+        "performance/accuracy": series(0.85),
+    }
+    measured = Measurement("performance", "accuracy", Value(value, n=ROWS), "below")
+    known = series_at(
+        reference, measured, timedelta(days=age), timedelta(days=10), known_ages(reference)
+    )
+    window = Window(day(0), day(1))
+    check = between_ages(
+        [judge(measured, window, reference={measured.key: s}, thresholds={}) for s in known]
+    )
+    assert (check.status, check.exceeded) == (status, exceeded)
+
+
+def test_beyond_one_age_and_not_yet_at_the_other_is_between_them() -> None:
+    measured = Measurement("performance", "bias", Value(0.5, n=ROWS), "both")
+    chance = np.random.default_rng(0).normal(0, 0.01, 30)
+    checks = [
+        judge(
+            measured,
+            Window(day(0), day(1)),
+            reference={measured.key: ReferenceSeries(tuple(level + chance), (ROWS,) * 30)},
+            thresholds={},
+        )
+        for level in (0.0, 1.0)
+    ]
+    assert [c.exceeded for c in checks] == [True, True]
+    check = between_ages(checks)
+    assert (check.status, check.exceeded) == ("ok", False)
+
+
 def test_a_walk_over_quiet_payments_is_quiet_and_a_blind_model_pages(tmp_path: Path) -> None:
     config = payments(tmp_path, slower=30)
     build_baseline(config, now=NOW)
@@ -114,7 +185,7 @@ def test_the_same_labels_at_another_age_are_another_verdict(tmp_path: Path) -> N
     for age in (10, 13.9, 14, 30):
         as_of = window.end + timedelta(days=age)
         (found,) = judge_windows(config, [window], as_of, ROWS)
-        marks.append(result_of(config, found, as_of).fingerprint)
+        marks.append(verdict(config, found, as_of).fingerprint)
     # A label comes within ten days: later only what the window is held against changes.
     assert [m.rpartition("-")[0] for m in marks] == [marks[0].rpartition("-")[0]] * 4
     assert [m.rpartition("-")[2] for m in marks] == ["8d", "8d", "14d", "14d"]

@@ -15,6 +15,7 @@ from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.report import Check, Report
 from monitoring_sdk.stages import build_baseline, walk
+from monitoring_sdk.stages.concept import ConceptChain
 from monitoring_sdk.stages.metrics import judge_windows, result_of
 from monitoring_sdk.window import Window
 
@@ -50,7 +51,13 @@ def of_days(config: MonitorConfig, start: int, end: int) -> list[Check]:
     """Judge the performance of some days, without a store."""
     windows = list(config.cadence.windows(day(start), day(end)))
     found = judge_windows(config, windows, NOW, ROWS)
-    return [c for judged in found for c in result_of(config, judged, NOW).checks]
+    return [
+        c
+        for judged in found
+        for c in result_of(
+            config, judged, NOW, ConceptChain(config, open_store("sqlite://"))
+        ).checks
+    ]
 
 
 def test_a_failure_at_one_site_is_found_there(tmp_path: Path) -> None:
@@ -64,7 +71,9 @@ def test_a_failure_at_one_site_is_found_there(tmp_path: Path) -> None:
     assert first.status == "ok"
     (incident,) = store.incidents(config.model)
     assert incident.opened == day(FAILURE_DAY + 2)
-    assert incident.checks == ("performance/accuracy[site=JFK]",)
+    # That errors exceed what inputs and scores explain is told as well.
+    assert set(incident.checks) <= {"performance/accuracy[site=JFK]", "performance/concept_drift"}
+    assert "performance/accuracy[site=JFK]" in incident.checks
     check = next(c for c in reports[1].checks if c.status == "alert")
     assert check.segment == {"site": "JFK"}
     assert check.n is not None
