@@ -13,7 +13,7 @@ from monitoring_sdk import cli, stages
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import load_config
 from monitoring_sdk.report import Report
-from monitoring_sdk.stages.steps import newest_reports
+from monitoring_sdk.stages.newest import newest_reports
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 DAYS, BASELINE_DAYS, CHANGE, ROWS = 30, 20, 26, 400

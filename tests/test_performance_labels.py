@@ -21,7 +21,7 @@ from monitoring_sdk.labels import with_missing
 from monitoring_sdk.measure import Measurement
 from monitoring_sdk.metrics.table import metric
 from monitoring_sdk.report import Check
-from monitoring_sdk.stages import build_baseline, labelled_rows, walk
+from monitoring_sdk.stages import build_baseline, labelled_rows, span_document, walk
 from monitoring_sdk.stages.concept import ConceptChain
 from monitoring_sdk.stages.label_age import (
     age_text,
@@ -262,6 +262,28 @@ def test_without_a_label_yet_and_without_timestamps_it_says_so(tmp_path: Path) -
     assert found.due.state == "ready"
     assert found.note is not None
     assert found.note.endswith("whether their table is stale cannot be told")
+
+
+def test_who_looks_at_windows_is_told_that_the_label_table_is_stale(tmp_path: Path) -> None:
+    """Its own labels are not due when a window is looked at: what others wait for is said."""
+    config = payments(tmp_path, until=22.5)
+    build_baseline(config, now=NOW)
+    store = open_store("sqlite://")
+    windows = list(config.cadence.windows(day(20), day(28)))
+    *_, last = walk(config, windows, store)
+    (reason,) = {c.reason for c in last.checks if c.family == "performance" and c.value is None}
+    assert reason is not None
+    assert reason.startswith("labels are due at 2024-03-31 00:00 UTC; 5 earlier windows overdue: ")
+    assert "label table is stale: newest label 2024-03-23" in reason
+    found: Any = span_document(config, windows, last.as_of, store, checks=True)
+    shown = {r["window"]["start"]: r["checks"] for r in found["windows"]}
+    said = {
+        start[:10]: {c["reason"] for c in checks if c["key"] == "performance/recall"}
+        for start, checks in shown.items()
+    }
+    assert "by missing_is" in str(said["2024-03-21"])
+    assert "label table is stale: newest label 2024-03-23" in str(said["2024-03-24"])
+    assert said["2024-03-28"] == {"labels are due at 2024-03-31 00:00 UTC"}
 
 
 def test_an_empty_table_without_timestamps_is_stale(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from monitoring_sdk.stages.drift import build_profile, detect_drift
 from monitoring_sdk.stages.handle import Handle, find_config, pull_window
 from monitoring_sdk.stages.labelled_rows import labelled_rows
 from monitoring_sdk.stages.metrics import Metrics, compute_metrics
+from monitoring_sdk.stages.newest import span_document
 from monitoring_sdk.stages.publish import (
     deliver_alerts,
     deliver_all,
@@ -20,7 +21,6 @@ from monitoring_sdk.stages.steps import (
     read_back,
     refreshed,
     revise,
-    span_document,
     step_as_of,
     stored_row,
     walk,

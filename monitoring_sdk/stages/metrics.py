@@ -222,6 +222,7 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
     reason = quality.blocked or f"labels are due at {due:%Y-%m-%d %H:%M} UTC"
     pending: tuple[Check, ...] = pending_checks(config, handle.window, reason)
     counts: LabelCounts | None = None
+    late: dict[Window, str] = {}
     concept = ConceptChain(config, store, estimates)
     for judged in judge_windows(config, windows, handle.as_of, handle.rows):
         own, counts = judged.window == handle.window, judged.counts
@@ -230,10 +231,28 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
             pending = () if own else pending
         elif own:
             pending = pending_checks(config, handle.window, judged.due.reason, judged.coverage)
+        elif not judged.due.judged:
+            late[judged.window] = judged.due.reason
+    pending = tuple(_after(check, late) for check in pending)
     if handle.rows and not quality.blocked:
         null_ids = null_ids_check(handle, counts)
         operations += [null_ids] if null_ids is not None else []
     return Metrics(tuple(operations), _diagnosed(config, results, store), pending, estimates)
+
+
+def _after(check: Check, late: Mapping[Window, str]) -> Check:
+    """Say of a window that waits for its labels that earlier ones do so too, and overlong."""
+    if not late:
+        return check
+    newest = max(late)
+    more = f"{len(late)} earlier window{'s' if len(late) > 1 else ''} overdue: {late[newest]}"
+    return dataclasses.replace(check, reason=f"{check.reason}; {more}")
+
+
+def awaited(config: MonitorConfig, windows: Sequence[Window], as_of: datetime) -> dict[Window, str]:
+    """Say what the labels wait for of those windows that cannot be judged as of a moment."""
+    found = judge_windows(config, windows, as_of, 0)
+    return {judged.window: judged.due.reason for judged in found if not judged.due.judged}
 
 
 def _diagnosed(

@@ -12,7 +12,8 @@ from monitoring_sdk.adapters.notify import DeliverySummary, deliver, senders_of_
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.render.html import html_report
-from monitoring_sdk.stages.steps import clock, newest_reports, worker
+from monitoring_sdk.stages.newest import newest_reports
+from monitoring_sdk.stages.steps import clock, worker
 
 PAGE_WINDOWS = 400
 """The page tells of this many of the newest windows."""

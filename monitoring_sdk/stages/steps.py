@@ -12,8 +12,8 @@ from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Decision, ResultRow
 from monitoring_sdk.profile.profile import Profile
-from monitoring_sdk.report import SCHEMA, Check, Incident, Report, Status, timestamp
-from monitoring_sdk.stages.concept import ConceptChain, diagnosed
+from monitoring_sdk.report import Check, Report
+from monitoring_sdk.stages.concept import ConceptChain
 from monitoring_sdk.stages.decide import confirm_rows, decide_window, status_of
 from monitoring_sdk.stages.drift import build_profile, detect_drift
 from monitoring_sdk.stages.handle import Handle, pull_window
@@ -21,7 +21,6 @@ from monitoring_sdk.stages.metrics import (
     Metrics,
     compute_metrics,
     judge_windows,
-    pending_checks,
     result_of,
 )
 from monitoring_sdk.stages.quality import Quality, blocking, check_quality
@@ -226,83 +225,3 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
             tx.save(
                 Decision(config.model, windows[-1], as_of, results, None, None, (), decides=False)
             )
-
-
-def newest_reports(
-    config: MonitorConfig, windows: Sequence[Window], as_of: datetime, store: Store
-) -> list[Report]:
-    """Return each window's newest verdict, its performance under the window that it judges."""
-    if not windows:
-        return []
-    span = (windows[0].start, windows[-1].end)
-    data = {r.window: r for r in store.results(config.model, *span, "data")}
-    judged = {r.window: r for r in store.results(config.model, *span, "performance")}
-    triggers = store.triggers(config.model)
-    incidents = store.incidents(config.model)
-    reports = []
-    for window in windows:
-        if window not in data:
-            continue
-        row, performance = data[window], judged.get(window)
-        own = [i for i in incidents if _covers(i, window)]
-        reports.append(
-            Report(
-                model=config.model,
-                window=window,
-                as_of=as_of,
-                status=_joint_status(row, performance),
-                reason=row.reason,
-                rows=row.rows,
-                baseline=row.baseline,
-                checks=(*row.checks, *_performance(config, row, performance)),
-                incidents=tuple(own),
-                triggers=tuple(t for t in triggers if t.window_end == window.end),
-                diagnosis=None if performance is None else diagnosed((performance,)),
-            )
-        )
-    return reports
-
-
-def _covers(incident: Incident, window: Window) -> bool:
-    return incident.opened <= window.end and (
-        incident.closed is None or window.end <= incident.closed
-    )
-
-
-def _performance(
-    config: MonitorConfig, row: ResultRow, performance: ResultRow | None
-) -> tuple[Check, ...]:
-    if performance is not None:
-        return performance.checks
-    if config.source.labels is None or not row.rows:
-        return ()
-    return pending_checks(config, row.window, "labels are not due, or too few are known")
-
-
-def _joint_status(row: ResultRow, performance: ResultRow | None) -> Status:
-    if row.status in ("error", "no_data", "alert") or performance is None:
-        return row.status
-    if "alert" in (row.status, performance.status):
-        return "alert"
-    return "ok" if "ok" in (row.status, performance.status) else row.status
-
-
-def span_document(
-    config: MonitorConfig,
-    windows: Sequence[Window],
-    as_of: datetime,
-    store: Store,
-    *,
-    checks: bool = False,
-) -> dict[str, object]:
-    """Return the JSON document of `backfill` and `replay`."""
-    reports = newest_reports(config, windows, as_of, store)
-    opened = store.incidents(config.model, windows[0].start, windows[-1].end) if windows else []
-    return {
-        "schema": SCHEMA,
-        "model": config.model,
-        "as_of": timestamp(as_of),
-        "windows": [r.to_dict(checks=checks) for r in reports],
-        "incidents": [i.to_dict() for i in opened],
-        "pages": len(opened),
-    }
