@@ -331,3 +331,21 @@ def test_suites_are_built_once_for_all_windows():
         assert (check.status == "ok") == (value > 0)
     after = quality_suite._suite.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == (1, 2)
+
+
+def test_a_mean_that_moves_from_window_to_window_is_expected_to():
+    chance = np.random.default_rng(5)
+    means = chance.normal(size=40)
+    values = pd.Series(np.repeat(means, 200) + chance.normal(size=8000))
+    bounds = [
+        next(
+            e.arguments
+            for e in generate({"x": values}, {"x": "numeric"}, [200] * 40, *more)
+            if e.type == "expect_column_mean_to_be_between"
+        )
+        for more in ((), ({"x": values.to_numpy().reshape(40, 200).mean(axis=1)},))
+    ]
+    narrow, wide = ([b["min_value"], b["max_value"]] for b in bounds)
+    assert any(not narrow[0] < mean < narrow[1] for mean in means)
+    assert wide[0] < means.min() - 1
+    assert means.max() + 1 < wide[1] < 6

@@ -30,6 +30,7 @@ JFK = {"origin": "JFK"}
         ("performance/accuracy[origin=JFK]", "accuracy of origin = JFK"),
         ("performance/accuracy[carrier=UA,origin=JFK]", "accuracy of carrier = UA, origin = JFK"),
         ("operations/rows#8", "rows of version 8 (shadow)"),
+        ("quality/expect_table_row_count_to_be_between#2", "table row count to be between#2"),
         ("prediction/psi/score[origin=x]y]#8", "score of origin = x]y, version 8 (shadow): PSI"),
         ("drift/psi/x[0]", "x[0]: PSI"),
         ("drift/psi/a/b", "a/b: PSI"),

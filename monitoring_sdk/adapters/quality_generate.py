@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ def generate(
     sample: Mapping[str, pd.Series] | pd.DataFrame,
     kinds: Mapping[str, str],
     window_rows: int | Sequence[int],
+    window_means: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> tuple[Expectation, ...]:
     """Derive expectations, all of severity warning, from reference rows.
 
@@ -35,12 +37,16 @@ def generate(
     window_rows : int or sequence of int
         The usual size of a window, or the sizes of the reference's. Limits are those of the
         smallest window of at least 20 rows, so that they hold for all of them.
+    window_means : mapping of str to sequence of float
+        The mean of a column in each reference window: what it does from day to day, as weather or
+        a week does, is beyond the error of a sample.
 
     Returns
     -------
     tuple of Expectation
         Numeric: 99 % of the values lie between the .001 and .999 quantiles, and the mean within
-        4 two-sample standard errors (more, where skewness asks for it). Categorical: 95 % of the
+        4 two-sample standard errors and 4 standard deviations of the windows' means, as a root of
+        the sum of squares (more, where skewness asks for it). Categorical: 95 % of the
         values are among the levels with at least 20 rows (no rarer level is named). Both: no more
         nulls than the reference's share and 3 standard errors. In small windows, where one value
         is a large share, the limits give way to what chance brings once in a million windows.
@@ -64,8 +70,10 @@ def generate(
         known = values.dropna()
         if known.empty:
             continue
-        make = _numeric if kind == "numeric" else _categorical
-        found += make(column, known, min(sizes))
+        if kind == "numeric":
+            found += _numeric(column, known, min(sizes), window_means.get(column, ()))
+        else:
+            found += _categorical(column, known, min(sizes))
     return tuple(found)
 
 
@@ -100,7 +108,9 @@ def _nulls(column: str, values: pd.Series, size: int) -> list[Expectation]:
     return [_expectation(type_, column=column, mostly=_mostly(limit))]
 
 
-def _numeric(column: str, known: pd.Series, size: int) -> list[Expectation]:
+def _numeric(
+    column: str, known: pd.Series, size: int, window_means: Sequence[float]
+) -> list[Expectation]:
     if not (pd.api.types.is_numeric_dtype(known) or pd.api.types.is_bool_dtype(known)):
         return []
     numbers = known.to_numpy(dtype=np.float64)
@@ -119,14 +129,18 @@ def _numeric(column: str, known: pd.Series, size: int) -> list[Expectation]:
     # standard deviation shows is rounding.
     if finite.size == len(numbers) and finite.min() < finite.max():
         type_ = "expect_column_mean_to_be_between"
-        bounds = _mean_bounds(finite, size)
+        bounds = _mean_bounds(finite, size, window_means)
         found.append(_expectation(type_, column=column, **bounds))
     return found
 
 
-def _mean_bounds(finite: NDArray[np.float64], size: int) -> dict[str, float]:
+def _mean_bounds(
+    finite: NDArray[np.float64], size: int, window_means: Sequence[float]
+) -> dict[str, float]:
     mean = float(finite.mean())
     error = float(finite.std(ddof=1)) * math.sqrt(1 / len(finite) + 1 / size)
+    if len(window_means) > 1:
+        error = math.hypot(error, float(np.std(window_means, ddof=1)))
     # A mean of few skewed values is skewed itself: the first Cornish-Fisher term, outwards only.
     from scipy import stats  # only who builds a baseline waits for its import
 

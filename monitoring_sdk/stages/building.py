@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,7 @@ from monitoring_sdk.measure import Layout, Measurement, measure_columns, measure
 from monitoring_sdk.measure_segments import measure_segments
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.joint import JointSpec
+from monitoring_sdk.profile.numeric import NumericProfile
 from monitoring_sdk.profile.phases import fit_phases
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
@@ -97,7 +99,7 @@ def build_baseline(
         valid_from = span.end
     reference, comparison = collect_reference(measured), Comparison.of(config.baseline)
     sample = sample_rows(config, source, span, layout)
-    suite = _suite(sample, layout, reference, profile)
+    suite = _suite(sample, layout, reference, profile, [profiles[w] for w in windows])
     baseline = Baseline(
         model=config.model,
         version="",
@@ -130,6 +132,7 @@ def _suite(
     layout: Layout,
     reference: Mapping[str, ReferenceSeries],
     profile: Profile,
+    complete: Sequence[Profile],
 ) -> list[Expectation]:
     """Write expectations, on what the model writes for windows of the champion's rows."""
     found: list[Expectation] = []
@@ -137,8 +140,15 @@ def _suite(
         # Of each column the rows that were its own: a shadow's are not.
         series = reference.get(check_key("quality", "null_share", column))
         sizes = series.n if series is not None else (profile.columns[column].rows,)
-        found += generate(sample, {column: kind}, sizes)
+        found += generate(sample, {column: kind}, sizes, {column: _means(complete, column)})
     return found
+
+
+def _means(complete: Sequence[Profile], column: str) -> list[float]:
+    """Return the mean of a numeric column in each reference window that has one."""
+    parts = (p.columns.get(column) for p in complete if p.rows >= MIN_ROWS)
+    means = (part.mean for part in parts if isinstance(part, NumericProfile))
+    return [mean for mean in means if mean is not None and math.isfinite(mean)]
 
 
 def _notes(windows: Sequence[Window], segmentations: Sequence[Segmentation]) -> tuple[str, ...]:
