@@ -149,3 +149,15 @@ def test_long_embeddings_are_projected_and_distances_kept_on_average() -> None:
     assert ratio.mean() == pytest.approx(1, abs=0.03)
     assert np.array_equal(rows, Embedding(length, 7).rows(array)[0])
     assert not np.allclose(rows, Embedding(length, 8).rows(array)[0])
+
+
+@pytest.mark.parametrize("d", [1, 2, 22, 63, 64, 100])
+@pytest.mark.parametrize("n", [1, 63, 541, 5000])
+def test_moments_taken_by_blocks_of_rows_are_numpys(n: int, d: int) -> None:
+    rows = np.random.default_rng(n * d).normal(3, 2, (n, d))
+    got = vector_moments(rows)
+    assert got.n == n
+    np.testing.assert_allclose(got.mean, rows.mean(axis=0), rtol=1e-12)
+    centred = rows - rows.mean(axis=0)
+    np.testing.assert_allclose(got.comoment, centred.T @ centred, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(got.comoment, got.comoment.T)

@@ -143,7 +143,27 @@ def vector_moments(rows: Floats, *, bad: int = 0, imputed: int = 0) -> VectorMom
         return VectorMoments(0, bad, imputed, np.zeros(d), np.zeros((d, d)))
     mean = rows.mean(axis=0)
     centred = rows - mean
-    return VectorMoments(len(rows), bad, imputed, mean, centred.T @ centred)
+    return VectorMoments(len(rows), bad, imputed, mean, _comoment(centred))
+
+
+_ALONE = 2**18
+"""Products of fewer multiplications than this are not shared out among threads (OpenBLAS)."""
+
+
+def _comoment(centred: Floats) -> Floats:
+    """Return X'X; of short vectors by blocks of rows.
+
+    A product with a result so small is no work for several threads, and where they have to share
+    processors with others they wait for each other ten times as long as they work.
+    """
+    n, d = centred.shape
+    size = _ALONE // (d * (d + 1)) if d else n
+    whole = n // size * size if size >= 64 else 0
+    rest = centred[whole:]
+    if not whole:
+        return rest.T @ rest
+    blocks = centred[:whole].reshape(-1, size, d)
+    return np.matmul(blocks.transpose(0, 2, 1), blocks).sum(axis=0) + rest.T @ rest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
