@@ -34,11 +34,11 @@ def days(config: MonitorConfig, start: int, end: int) -> list[Window]:
 
 
 def values(checks: Iterable[Check], window: Window) -> dict[str, float | None]:
-    """Return the metrics of a window by name, beside which the bet on concept drift is none."""
+    """Return the metrics of a window by name, beside which bets and gaps are none."""
     return {
         c.name: c.value
         for c in checks
-        if c.family == "performance" and c.window == window and c.name != "concept_drift"
+        if c.family == "performance" and c.window == window and not c.name.startswith("concept_")
     }
 
 

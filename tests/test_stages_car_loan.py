@@ -115,8 +115,10 @@ def test_metrics_equal_scikit_learn_s(walked: tuple[MonitorConfig, Store, list[R
     assert [key(r.window) for r in rows] == sorted(theirs)
     for row in rows:
         expected = theirs[key(row.window)]["metrics"]
-        assert [c.name for c in row.checks] == METRICS
-        for check in row.checks:
+        # Beside the metrics stand the bet on concept drift, and how far estimates were off.
+        measured = [c for c in row.checks if not c.name.startswith("concept_")]
+        assert [c.name for c in measured] == METRICS
+        for check in measured:
             assert check.value == pytest.approx(expected[check.name], abs=1e-9), check
             assert (check.n, check.coverage) == (expected["n"], 1.0)
 
