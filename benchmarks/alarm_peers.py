@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 LIMIT = 0.1
 """Of Evidently, for the Wasserstein distance over sd and for Jensen-Shannon."""

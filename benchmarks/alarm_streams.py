@@ -226,8 +226,8 @@ def _count(cells: NDArray[np.int32], nulls: Floats, rng: np.random.Generator) ->
     n, columns = cells.shape
     missing = rng.binomial(n, nulls, columns)
     first = rng.integers(0, n, columns)
-    for j in range(columns):
-        cells[(first[j] + np.arange(missing[j])) % n, j] = NULL
+    for j, (start, length) in enumerate(np.stack([first, missing], axis=1)):
+        cells[(start + np.arange(length)) % n, j] = NULL
     width = CELLS + 2
     cells += np.arange(columns, dtype=np.int32) * width
     counted = np.bincount(cells.ravel(), minlength=columns * width)
