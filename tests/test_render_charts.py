@@ -37,6 +37,15 @@ def test_every_specification_is_one_that_the_schema_of_altair_accepts(frame):
         alt.LayerChart.from_dict(drawing.to_dict(), validate=True)
 
 
+def test_an_estimate_is_drawn_beside_what_came_true(frame):
+    realised = frame[frame["key"] == "performance/accuracy"]
+    estimated = realised.assign(value=realised["value"] - 0.3)
+    drawing = check_chart(realised, estimated=estimated)
+    assert len(drawing.rows["estimates"]) == int(realised["value"].notna().sum())
+    alt.LayerChart.from_dict(drawing.to_dict(), validate=True)
+    assert not check_chart(realised).rows["estimates"]
+
+
 def test_a_name_stays_text_in_an_svg_and_a_png_is_one(frame):
     drawing = drawings(frame)[0]
     text = svg(drawing, NASTY, NASTY)

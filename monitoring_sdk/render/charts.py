@@ -14,6 +14,7 @@ import pandas as pd
 
 from monitoring_sdk.render.vega import (
     ALERT,
+    ESTIMATE,
     INCIDENT,
     PAGE_INK,
     QUIET,
@@ -53,6 +54,7 @@ def _y_domain(rows: pd.DataFrame) -> list[float]:
 def check_chart(
     rows: pd.DataFrame,
     *,
+    estimated: pd.DataFrame | None = None,
     incidents: Sequence[Span] = (),
     span: Span | None = None,
     percent: bool = False,
@@ -66,6 +68,8 @@ def check_chart(
     ----------
     rows : DataFrame
         One key of a tidy history.
+    estimated : DataFrame, optional
+        The same metric as it was estimated without labels, drawn thinly beside it.
     incidents : sequence of (start, end)
         Spans to shade.
     span : (start, end), optional
@@ -80,7 +84,8 @@ def check_chart(
         return None
     span = span or (rows["window_start"].min(), rows["window_end"].max())
     points = _points(rows)
-    domain = _y_domain(rows)
+    beside = rows.iloc[:0] if estimated is None else estimated[estimated["value"].notna()]
+    domain = _y_domain(pd.concat([rows, beside]))
     y = alt.Y(
         "v:Q",
         scale=alt.Scale(domain=domain, zero=False, nice=True),
@@ -97,13 +102,20 @@ def check_chart(
     )
     layers = [_shades(span)] if incidents else []
     layers += [limit] if rows["threshold"].notna().any() else []
+    layers += [_estimate_line(span, y)] if len(beside) else []
     layers += [line, *_marks(base, y, size[1])]
     rows_of = {
         "windows": points,
+        "estimates": _points(beside),
         "limits": _limits(rows),
         "incidents": _shade_rows(incidents),
     }
     return Drawing(alt.layer(*layers), rows_of, size, title, ink)
+
+
+def _estimate_line(span: Span, y: alt.Y) -> Any:
+    base = alt.Chart(named("estimates")).encode(x=time_axis(span), y=y)
+    return base.mark_line(color=ESTIMATE, strokeWidth=1.1, strokeDash=[2, 2], clip=True)
 
 
 def _points(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -16,7 +16,8 @@ from monitoring_sdk.render.vega import Span, svg
 from monitoring_sdk.render.words import FAMILY_ORDER, title
 
 STRIP_ROWS = 36
-PERFORMANCE, DRIFT, QUALITY, OPERATIONS = 6, 6, 2, 2
+PERFORMANCE, DRIFT, QUALITY, OPERATIONS = 7, 6, 2, 2
+CONCEPT, GAP = "performance/concept_drift", "concept_gap@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Chosen:
 
 
 def choose(frame: pd.DataFrame, order: Sequence[str] = ()) -> Chosen:
-    """Choose at most 16 checks to draw.
+    """Choose at most 17 checks to draw.
 
     Parameters
     ----------
@@ -53,9 +54,9 @@ def choose(frame: pd.DataFrame, order: Sequence[str] = ()) -> Chosen:
     # Of slices only what alerts is drawn: they are many, and have tables of their own.
     recent, ever = ([r for r in table if _of_all(r) or r["critical"]] for table in (recent, ever))
     place = {key: i for i, key in enumerate(order)}
-    performance = [r["key"] for r in recent if r["family"] in ("performance", "estimate")]
+    performance = _performance(recent)
     sliced = {r["key"] for r in recent if not _of_all(r)}
-    performance.sort(key=lambda k: (k in sliced, place.get(k, len(place))))
+    performance.sort(key=lambda k: (k in sliced, k != CONCEPT, place.get(k, len(place))))
     newest = _one_a_column(recent)[: DRIFT - 2]
     # What drifted long ago explains the incidents of the page, after what drifts now.
     older = _one_a_column([*newest, *ever, *recent])[len(newest) :]
@@ -67,6 +68,17 @@ def choose(frame: pd.DataFrame, order: Sequence[str] = ()) -> Chosen:
         tuple(quality[:QUALITY]),
         tuple(operations[:OPERATIONS]),
     )
+
+
+def _performance(ranks: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """Return the keys of performance: an estimate is drawn beside what it is an estimate of."""
+    realised = {r["name"] for r in ranks if r["family"] == "performance"}
+    return [
+        r["key"]
+        for r in ranks
+        if (r["family"] == "performance" and not r["name"].startswith(GAP))
+        or (r["family"] == "estimate" and r["name"].partition("@")[0] not in realised)
+    ]
 
 
 def _of_all(rank: Mapping[Any, Any]) -> bool:
@@ -94,7 +106,15 @@ def check_figures(
     for key in keys:
         rows = frame[frame["key"] == key]
         name = str(rows["name"].iloc[0])
-        chart = check_chart(rows, incidents=incidents, span=span, percent=unit_of(name) == "%")
+        estimated = frame[frame["key"] == key.replace("performance/", "estimate/", 1)]
+        estimated = estimated if key.startswith("performance/") else estimated.iloc[:0]
+        chart = check_chart(
+            rows,
+            estimated=estimated,
+            incidents=incidents,
+            span=span,
+            percent=unit_of(name) == "%",
+        )
         if chart is None:
             continue
         newest = rows[rows["value"].notna()].tail(1)
@@ -106,6 +126,8 @@ def check_figures(
         alerts = int((rows["status"] == "alert").sum())
         missing = int((~rows["judged"]).sum())
         caption = f"{said}; {_counted(len(rows), alerts, missing)}"
+        if estimated["value"].notna().any():
+            caption += "; dotted: estimated without labels"
         figures.append(Figure(name_of, caption, svg(chart, name_of, caption)))
     return figures
 

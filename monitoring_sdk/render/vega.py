@@ -24,6 +24,7 @@ from monitoring_sdk.render.numbers import short
 Span = tuple[datetime, datetime]
 
 VALUE, ALERT, INCIDENT, QUIET = "#0072b2", "#d55e00", "#e69f00", "#8c8c8c"
+ESTIMATE = "#009e73"
 PAGE_INK, PAPER_INK = "currentColor", "#24292f"
 
 

@@ -147,12 +147,23 @@ def words(check: Check) -> str:
     'distance: PSI 0.31, above 0.21'
     >>> words(Check("performance", "roc_auc", day, "undefined", reason="one class only"))
     'ROC AUC: undefined, one class only'
+    >>> words(Check("estimate", "accuracy", day, "alert", value=0.71, threshold=0.78,
+    ...             direction="below", exceeded=True))
+    'estimated accuracy fell to 0.71, below its limit 0.78'
+    >>> words(Check("performance", "concept_drift", day, "alert", value=6.9, threshold=3.0,
+    ...             exceeded=True, reason="errors exceed what inputs and scores explain", n=400))
+    'concept drift: errors exceed what inputs and scores explain (400 rows)'
     """
     where = subject(check)
     before = f"{where}: " if check.column is not None else ""
     # What speaks of no column has its rows named beside it: "accuracy of origin = JFK".
     of = where if check.column is None else ""
     what = label(check.name) + (f" of {of}" if of else "")
+    if check.family == "estimate":
+        before = f"{before}estimated "
+    if check.name == "concept_drift" and check.status == "alert" and check.reason:
+        # What the evidence speaks of says more than the evidence.
+        return f"{what}: {short(check.reason, 300)}{_of_rows(check)}"
     if check.name.startswith("expect_") and check.status in JUDGED:
         return before + _expectation(check)
     if check.value is None or not math.isfinite(check.value):
@@ -162,18 +173,22 @@ def words(check: Check) -> str:
         text = measure(check.name, found, of)
     elif check.exceeded:
         beyond = check.direction or side(check.value, check.threshold, True)
-        if check.family == "performance":
+        if check.family in ("performance", "estimate"):
             moved = "fell" if beyond == "below" else "rose"
             text = f"{what} {moved} to {found}, {beyond} its limit {limit}"
         else:
             text = f"{measure(check.name, found, of)}, {beyond} {limit}"
     else:
         text = f"{measure(check.name, found, of)}, limit {limit}"
-    if check.n is not None and check.name not in COUNTS:
-        text += f" ({check.n:,} {'row' if check.n == 1 else 'rows'})"
+    if check.name not in COUNTS:
+        text += _of_rows(check)
     if check.status not in JUDGED:
         text += f"; {_why(check)}"
     return before + text
+
+
+def _of_rows(check: Check) -> str:
+    return "" if check.n is None else f" ({check.n:,} {'row' if check.n == 1 else 'rows'})"
 
 
 def _expectation(check: Check) -> str:
