@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from monitoring_sdk import cli, stages
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import load_config
+from monitoring_sdk.render.reliability import reliability_chart, reliability_figure
 from monitoring_sdk.report import Report
 from monitoring_sdk.stages.newest import newest_reports
 
@@ -95,6 +97,14 @@ def test_a_reversal_is_concept_drift_in_its_first_labelled_window(
     for report in newest:
         assert alerts(report, "drift") | alerts(report, "prediction") == set()
         assert alerts(report, "estimate") == set()
+    curve = next(
+        c.state["reliability"] for c in newest[0].checks if c.state and "reliability" in c.state
+    )
+    assert sum(bin_[0] for bin_ in curve) == ROWS
+    figure = reliability_figure(newest, "UTC")
+    assert figure is not None
+    assert figure.caption.startswith("400 labelled rows of 2024-03-29")
+    alt.LayerChart.from_dict(reliability_chart(curve).to_dict(), validate=True)
     # What is realised lies as far below its estimate as outcomes no longer follow the inputs.
     calm, gone = (
         next(c for c in r.checks if c.name == "concept_gap@accuracy")

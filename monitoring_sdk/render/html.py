@@ -133,6 +133,13 @@ def _sections(
     return sections
 
 
+def _reliability(reports: Sequence[Report], timezone: str) -> list[Any]:
+    from monitoring_sdk.render.reliability import reliability_figure
+
+    figure = reliability_figure(reports, timezone)
+    return [] if figure is None else [figure]
+
+
 def _glance(
     report: Report | None, checks: Sequence[Check], incidents: Sequence[Incident], timezone: str
 ) -> dict[str, Any]:
@@ -219,6 +226,7 @@ def html_report(
     newest_first = sorted(incidents, key=lambda i: i.opened, reverse=True)
     rows = _rows(reports, frame, windows)
     context = _sections(frame, rows, incidents, [c.key for c in checks], timezone)
+    context["performance_figures"] += _reliability(reports, timezone)
     listed = [c for c in checks if shown_in_full(c)]
     versions, rows_beside = beside([*checks, *_newest_performance(reports)])
     told = {key for i in incidents for key in i.checks}

@@ -14,6 +14,9 @@ from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.evaluate import MIN_ROWS, judge
 from monitoring_sdk.label_stream import LabelCounts
 from monitoring_sdk.measure import measure_metrics, metrics_for
+from monitoring_sdk.metrics.labelled import Labelled
+from monitoring_sdk.metrics.probabilistic import reliability_curve
+from monitoring_sdk.metrics.rows import LabelledRows
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Check, overall_status
 from monitoring_sdk.stages.concept import ConceptChain, with_diagnosis
@@ -37,6 +40,8 @@ from monitoring_sdk.stages.quality import Quality, blocking
 from monitoring_sdk.stages.reference import series_for
 from monitoring_sdk.stages.scan import declared_segmentations
 from monitoring_sdk.window import Window
+
+OF_SCORES = ("log_loss", "brier", "ece", "roc_auc")
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ def result_of(
     ]
     beside = (*concept.checks(judged, baseline), *concept.gaps(judged.window, checks))
     checks += [_with_note(check, judged) for check in beside]
+    checks = _with_curve(checks, judged.rows)
     status, reason = overall_status(checks)
     if judged.due.state == "given_up":
         reason = judged.due.reason
@@ -159,6 +165,17 @@ def _checks_of(
                 for series in ([{m.key: s} for s in known] or [{}])
             ]
         )
+
+
+def _with_curve(checks: Sequence[Check], rows: LabelledRows) -> list[Check]:
+    """Keep the reliability curve of binary scores beside the first metric of their quality."""
+    bins = reliability_curve(rows) if isinstance(rows, Labelled) else ()
+    at = next((i for i, c in enumerate(checks) if bins and c.name in OF_SCORES), None)
+    if at is None:
+        return list(checks)
+    curve = [[b.n, b.mean_score, b.share, *b.interval] for b in bins]
+    kept = dataclasses.replace(checks[at], state={"reliability": curve})
+    return [*checks[:at], kept, *checks[at + 1 :]]
 
 
 def _with_note(check: Check, judged: Judged) -> Check:
