@@ -50,14 +50,14 @@ def related(n: int, seed: int = 0) -> dict[str, np.ndarray]:
     return {"a": x, "b": x + rng.normal(0, 0.1, n), "c": x + rng.normal(0, 0.1, n)}
 
 
-def test_nulls_and_infinities_take_the_mean_and_huge_values_stay_numbers() -> None:
+def test_nulls_and_infinities_take_the_mean_and_huge_values_count_as_outliers() -> None:
     found = fit_reconstruction(pa.table(related(500)), ["a", "b", "c"], [])
     rows = {"a": [None, 0.0, math.nan, 1e308], "b": [0.0, 0.0, 0.0, 0.0], "c": [0.0, 0.0, 0.0, 0.0]}
     error = found.error(pa.record_batch(rows))
     assert error[0] == error[2]
     assert error[:3].max() < 0.2
-    assert np.isfinite(error[3])
-    assert error[3] > 1e6
+    # Ten standard deviations, less what the kept component takes of them.
+    assert 5 < error[3] < 10
     infinite = found.error(pa.record_batch({**rows, "a": [math.inf, -math.inf, 0.0, 0.0]}))
     assert infinite[0] == infinite[1] == error[0]
 

@@ -22,6 +22,7 @@ from monitoring_sdk.matrix import fit_coder
 from monitoring_sdk.profile.derived import derive, fit_derived
 from monitoring_sdk.profile.grid import fit_numeric
 from monitoring_sdk.profile.numeric import profile_numeric
+from monitoring_sdk.profile.reconstruction import fit_reconstruction
 from monitoring_sdk.profile.vectors import empty_vectors, fit_standard, vector_moments
 
 CASE = Path(__file__).parent / "reference" / "car_loan"
@@ -309,3 +310,28 @@ def test_floors_are_in_the_units_of_the_value() -> None:
     assert joint_floor("frechet", sample) == JOINT["frechet"].floor
     few = dataclasses.replace(sample, rows=SAMPLES["plain"][: LEAST_ROWS - 1])
     assert f"needs {LEAST_ROWS} rows" in joint_drift("mmd", sample, few).reason
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_row_of_a_heavy_tail_decides_no_correlation_and_no_reconstruction(seed: int) -> None:
+    """Amounts whose largest of a thousand is thirty times the usual; one window has a rarer one."""
+    chance = np.random.default_rng(seed)
+
+    def draw(n: int) -> dict[str, np.ndarray]:
+        x = chance.normal(size=n)
+        return {"x": x, "y": x + chance.normal(0, 0.5, n), "amount": np.exp(0.8 * x + x**3 / 20)}
+
+    reference, usual = pa.table(draw(5000)), draw(1000)
+    shown = {k: v.copy() for k, v in usual.items()}
+    shown["amount"][0] = 5000.0
+    standard = fit_standard(reference, ["x", "y", "amount"])
+    pca = fit_reconstruction(reference, ["x", "y", "amount"], [])
+    assert pca is not None
+    before = standard.moments(reference)
+    changes, errors = [], []
+    for rows in (usual, shown):
+        batch = pa.record_batch(rows)
+        changes.append(correlation_change(before, standard.moments(batch)).value)
+        errors.append(float(pca.error(batch).mean()))
+    assert abs(changes[1] - changes[0]) < 0.1
+    assert abs(errors[1] - errors[0]) < 0.02

@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 VARIANCE = 0.65
 """Components are kept until they carry more than this share of the variance."""
 
-# Further out than so many standard deviations the squares would overflow.
-_FAR = 1e100
+OUTLYING = 10.0
+"""Values count as no further out than so many standard deviations, or one row would be a mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Reconstruction:
         out -= self.mean
         with np.errstate(over="ignore"):
             out /= self.scale
-        np.clip(out, -_FAR, _FAR, out=out)
+        np.clip(out, -OUTLYING, OUTLYING, out=out)
         left = out @ self.residual
         return np.sqrt(np.einsum("ij,ij->i", left, left))
 

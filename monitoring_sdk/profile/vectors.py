@@ -19,6 +19,12 @@ Floats = NDArray[np.float64]
 FAR = 1e100
 """Further out the squares of a value would overflow."""
 
+OUTLYING = 10.0
+"""Features count as no further out than so many standard deviations of the reference.
+
+With heavy tails (amounts, counts) one row in a thousand would otherwise make every correlation.
+"""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VectorMoments:
@@ -202,7 +208,7 @@ class Standard:
             out[:, j] = np.where(gap, self.mean[j], values)
         out -= self.mean
         out /= self.scale
-        return np.clip(out, -FAR, FAR, out=out), int(missing.sum())
+        return np.clip(out, -OUTLYING, OUTLYING, out=out), int(missing.sum())
 
     def moments(self, batch: pa.RecordBatch | pa.Table) -> VectorMoments:
         """Return the moments of the standardised rows."""
