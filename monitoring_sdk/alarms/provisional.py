@@ -168,9 +168,9 @@ def limits(
     usual = _usual(series, n, noise, centred)
     if len(usual) < MIN_WINDOWS:
         return ()
-    if not centred:
-        return (_over_distances(usual, noise, floor, tests),)
     least = max(floor, relative_floor * abs(float(np.median(usual))))
+    if not centred:
+        return (_over_distances(usual, noise, least, tests),)
     found: list[Limit] = []
     if direction in ("above", "both"):
         upper = Limit(*_one_side(usual, least, tests), "above")

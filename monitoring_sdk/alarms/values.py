@@ -17,7 +17,7 @@ from monitoring_sdk.profile.grid import CategoricalGrid, Grid
 from monitoring_sdk.profile.numeric import NumericProfile
 from monitoring_sdk.profile.profile import ColumnProfile, Profile
 
-__all__ = ["Values", "ValueForm", "Watched", "fit_form", "reference_values", "window_values"]
+__all__ = ["ValueForm", "Values", "Watched", "fit_form", "reference_values", "window_values"]
 
 Role = Literal["drift", "prediction"]
 MAX_LEVELS = 30

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Family = Literal["drift", "prediction", "performance", "estimate", "quality"]
 Side = Literal["both", "above", "below"]
@@ -70,7 +70,7 @@ class Watched:
         return cls(**data)
 
 
-def to_angle(hits: NDArray[np.float64] | float, n: NDArray[np.float64] | float) -> Any:
+def to_angle(hits: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
     """Return ``2 asin sqrt`` of a share, whose variance is 1/n whatever the share.
 
     Source: Anscombe, 1948, Biometrika 35: 3/8 added to the hits, 3/4 to the rows.
@@ -83,7 +83,7 @@ def to_angle(hits: NDArray[np.float64] | float, n: NDArray[np.float64] | float) 
     return 2 * np.arcsin(np.sqrt((np.asarray(hits) + 0.375) / (np.asarray(n) + 0.75)))
 
 
-def from_angle(angle: NDArray[np.float64] | float) -> Any:
+def from_angle(angle: ArrayLike) -> NDArray[np.float64]:
     """Return the share that an angle stands for, in [0, 1].
 
     Examples

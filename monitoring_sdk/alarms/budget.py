@@ -1,0 +1,149 @@
+"""The alarm budget: so many false pages in so long, over all that is watched of a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring_sdk.alarms.counts import fit_counts
+from monitoring_sdk.alarms.evidence import table
+from monitoring_sdk.alarms.fit import design_of, estimate
+from monitoring_sdk.alarms.judging import Alarms, Budget, CheckAlarm, Judgement
+from monitoring_sdk.alarms.layout import lay_out
+from monitoring_sdk.alarms.thresholds import thresholds
+from monitoring_sdk.alarms.values import Values
+from monitoring_sdk.alarms.watched import Watched
+from monitoring_sdk.errors import ConfigError, explain
+from monitoring_sdk.window import parse_duration
+
+__all__ = [
+    "Alarms",
+    "Budget",
+    "CheckAlarm",
+    "Judgement",
+    "fit_alarms",
+    "horizons_for",
+    "parse_budget",
+]
+
+FEWEST_WINDOWS = 5
+"""Fewer reference windows than this say too little of what is usual: there is no budget yet."""
+
+_DAY = 86400
+_MONTH = 30 * _DAY
+_LEAST_SPAN, _LONGEST_SPAN, _MOST_WINDOWS = 10, 720, 720
+_BUDGET = re.compile(r"\s*(\d+(?:\.\d+)?)\s+per\s+(\S.*?)\s*")
+
+
+def parse_budget(text: str) -> Budget:
+    """Read a budget such as ``1 per 30d``.
+
+    Raises
+    ------
+    ConfigError
+        When it is not a number above 0, `per` and a length of time above 0.
+
+    Examples
+    --------
+    >>> parse_budget("1 per 30d")
+    Budget(pages=1.0, period=datetime.timedelta(days=30))
+    """
+    match = _BUDGET.fullmatch(str(text))
+    if match is not None:
+        found = Budget(float(match[1]), parse_duration(match[2]))
+        if found.pages > 0 and found.period > timedelta():
+            return found
+    allowed = ["1 per 30d", "2 per 7d"]
+    raise ConfigError(explain("not a budget of false pages", got=text, allowed=allowed))
+
+
+def horizons_for(cadence_seconds: float, windows: int) -> tuple[int, ...]:
+    """Return how many windows to look back on: one, a few, and a week or a day of them.
+
+    Examples
+    --------
+    >>> horizons_for(86400, 60), horizons_for(3600, 672), horizons_for(86400, 6)
+    ((1, 3, 7), (1, 6, 24), (1, 3))
+    """
+    day = round(_DAY / cadence_seconds)
+    found = (1, 3, 7) if day < 8 else (1, day // 4, day)
+    return tuple(w for w in found if w == 1 or 2 * w <= windows)
+
+
+def _span(budget: Budget, cadence_seconds: float) -> tuple[int, float]:
+    """Return how many windows to simulate, and the pages that the budget allows in them."""
+    longest = max(budget.period.total_seconds(), _MONTH)
+    span = int(np.clip(round(longest / cadence_seconds), _LEAST_SPAN, _LONGEST_SPAN))
+    return span, budget.pages * span * cadence_seconds / budget.period.total_seconds()
+
+
+def _theory(windows: Sequence[Values], keys: Sequence[str]) -> NDArray[np.float64]:
+    """Return the mean theoretical variance of each value, 0 where none knows it."""
+    total, seen = np.zeros(len(keys)), np.zeros(len(keys))
+    at = {key: i for i, key in enumerate(keys)}
+    for window in windows:
+        where = [at.get(key, -1) for key in window.keys]
+        for i, theory in zip(where, window.theory, strict=True):
+            if i >= 0 and np.isfinite(theory) and theory > 0:
+                total[i] += theory
+                seen[i] += 1
+    return total / np.maximum(seen, 1)
+
+
+def fit_alarms(
+    values: Sequence[Values | None],
+    watched: Sequence[Watched],
+    budget: Budget,
+    cadence_seconds: float,
+    phase: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Alarms | None:
+    """Set alarms from reference windows and a budget.
+
+    Parameters
+    ----------
+    values : sequence of Values or None
+        Of the reference windows, in order of time and without gaps: None for one that was not
+        measured, or that belongs to an incident. The last 720 count.
+    watched : sequence of Watched
+    budget : Budget
+    cadence_seconds : float
+        The length of a window.
+    phase : sequence of int, optional
+        The phase of each window's season, from 0, such as the weekday.
+    seed : int
+
+    Returns
+    -------
+    Alarms or None
+        None with fewer than five reference windows.
+    """
+    kept = list(values)[-_MOST_WINDOWS:]
+    at = None if phase is None else np.asarray(list(phase)[-_MOST_WINDOWS:], dtype=np.int64)
+    known = [v for v in kept if v is not None]
+    if len(known) < FEWEST_WINDOWS:
+        return None
+    layout, keys = lay_out(watched), [w.key for w in watched]
+    x, n = table(kept, keys)
+    counts = fit_counts(x[:, layout.counted], n[:, layout.counted])
+    x[:, layout.counted] = np.nan
+    families = [w.pages_under for w in watched]
+    design = design_of(x, n, _theory(known, keys), families, at)
+    fit, residuals = estimate(np.where(design.known, x, 0.0), design)
+    span, pages = _span(budget, cadence_seconds)
+    horizons = horizons_for(cadence_seconds, len(known))
+    found = thresholds(
+        fit,
+        residuals,
+        design,
+        layout,
+        budget_pages=pages,
+        windows=span,
+        horizons=horizons,
+        seed=seed,
+    )
+    return Alarms(tuple(watched), fit, counts, found, budget, cadence_seconds, len(known))

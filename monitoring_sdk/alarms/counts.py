@@ -1,0 +1,92 @@
+"""Rows that hardly ever come, such as those of levels new to the reference: judged as counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from monitoring_sdk.alarms.residuals import Floats
+
+_PRIOR_WINDOWS = 30.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CountFit:
+    """What is normal for counts: a gamma law of their rate, and how much they come in bunches.
+
+    Parameters
+    ----------
+    hits : array, shape (C,)
+        Rows over all reference windows, and Jeffreys' half; in bunches.
+    rows : array, shape (C,)
+        Of all kinds, over those windows.
+    bunch : array, shape (C,)
+        Rows of a bunch: the variance of a count over its mean, at least 1.
+    """
+
+    hits: Floats
+    rows: Floats
+    bunch: Floats
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; the floats read back exactly."""
+        return {name: getattr(self, name).tolist() for name in self.__slots__}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CountFit:
+        """Read the JSON form back."""
+        return cls(**{name: np.array(data[name], dtype=np.float64) for name in cls.__slots__})
+
+
+def fit_counts(shares: Floats, n: Floats) -> CountFit:
+    """Fit counts over R reference windows.
+
+    Parameters
+    ----------
+    shares, n : array, shape (R, C)
+        Shares of rows, NaN where there is none, and rows.
+
+    Examples
+    --------
+    >>> found = fit_counts(np.full((60, 1), 0.002), np.full((60, 1), 500.0))
+    >>> found.hits.tolist(), found.rows.tolist(), found.bunch.tolist()
+    ([60.5], [30000.0], [1.0])
+    """
+    known = np.isfinite(shares)
+    counts, rows = np.where(known, shares * n, 0), np.where(known, n, 0)
+    total, every = counts.sum(0), np.maximum(rows.sum(0), 1)
+    expected = np.maximum(rows * total / every, 1e-12)
+    apart = np.where(known & (total > 0), (counts - expected) ** 2 / expected, 0).sum(0)
+    windows = np.maximum(known.sum(0) - 1, 1)
+    # As if so many more windows had shown single rows: a few events say little of bunches.
+    bunch = np.maximum((apart + _PRIOR_WINDOWS) / (windows + _PRIOR_WINDOWS), 1.0)
+    return CountFit(total / bunch + 0.5, every / bunch, bunch)
+
+
+def count_scores(hits: Floats, rows: Floats, fit: CountFit) -> Floats:
+    """Return how far counts lie above normal, as normal scores of their mid-p tail.
+
+    The count of the next rows is negative binomial: Poisson, its rate gamma.
+
+    Parameters
+    ----------
+    hits, rows : array, shape (..., C)
+        Over the last windows.
+    fit : CountFit
+
+    Examples
+    --------
+    >>> fit = fit_counts(np.full((60, 1), 0.002), np.full((60, 1), 500.0))
+    >>> count_scores(np.array([[1.0], [8.0]]), np.array([[500.0]]), fit).round(1).ravel().tolist()
+    [0.1, 4.3]
+    """
+    count = hits / fit.bunch
+    p = fit.rows / (fit.rows + rows / fit.bunch)
+    upper = special.betaincc(fit.hits, count + 1, p)
+    # The tail from the count itself on, which a count of nothing has in full.
+    least = np.where(count > 0, special.betaincc(fit.hits, np.maximum(count, 1e-9), p), 1.0)
+    return -special.ndtri(np.clip((upper + least) / 2, 1e-15, 1 - 1e-15))

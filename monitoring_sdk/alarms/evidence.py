@@ -1,0 +1,128 @@
+"""What windows show against what is normal: scores, and effects in the units that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring_sdk.alarms.counts import CountFit, count_scores
+from monitoring_sdk.alarms.fit import Fit
+from monitoring_sdk.alarms.layout import Layout
+from monitoring_sdk.alarms.residuals import Floats
+from monitoring_sdk.alarms.scores import standard_errors, trailing_means
+from monitoring_sdk.alarms.values import Values
+from monitoring_sdk.alarms.watched import from_angle
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Evidence:
+    """What T windows show at each horizon.
+
+    Parameters
+    ----------
+    z : array, shape (T, H, K)
+        Standard errors from normal; NaN where a horizon is not filled.
+    effect : array, shape (T, H, K)
+        Mean deviation from normal: of a share as a share, else in the units of the value.
+    error : array, shape (T, H, K)
+        Standard error of the mean deviation, in the units of the value; NaN for counts.
+    usual : array, shape (T, K)
+        The usual value, in its own units.
+    floor : array, shape (K,)
+    """
+
+    z: Floats
+    effect: Floats
+    error: Floats
+    usual: Floats
+    floor: Floats
+
+    @property
+    def over(self) -> NDArray[np.bool_]:
+        """Whether the effect is as large as its floor."""
+        return np.nan_to_num(np.abs(self.effect)) >= self.floor
+
+    @property
+    def over_half(self) -> NDArray[np.bool_]:
+        """Whether the effect is as large as half of its floor."""
+        return np.nan_to_num(np.abs(self.effect)) >= self.floor / 2
+
+
+def table(windows: Sequence[Values | None], keys: Sequence[str]) -> tuple[Floats, Floats]:
+    """Return values and rows of windows, shape (T, K), in the order of `keys`.
+
+    A window that is None, and a key that a window lacks, have NaN and no rows.
+
+    Examples
+    --------
+    >>> one = Values(("a",), np.array([0.5]), np.array([9.0]), np.ones(1))
+    >>> table([one, None], ["a", "b"])[1].tolist()
+    [[9.0, 0.0], [0.0, 0.0]]
+    """
+    x, n = np.full((len(windows), len(keys)), np.nan), np.zeros((len(windows), len(keys)))
+    wanted = tuple(keys)
+    places: dict[tuple[str, ...], tuple[list[int], list[int]]] = {}
+    for row, found in enumerate(windows):
+        if found is None:
+            continue
+        if found.keys not in places:
+            at = {key: i for i, key in enumerate(found.keys)}
+            here = [i for i, key in enumerate(wanted) if key in at]
+            places[found.keys] = here, [at[wanted[i]] for i in here]
+        here, there = places[found.keys]
+        x[row, here], n[row, here] = found.x[there], found.n[there]
+    return x, n
+
+
+def natural(x: Floats, layout: Layout) -> Floats:
+    """Return values in the units that people read: angles as shares."""
+    share = np.array([w.scale == "share" for w in layout.watched], dtype=bool)
+    return np.where(share, from_angle(np.where(share, x, 0)), x)
+
+
+def gather(
+    x: Floats,
+    n: Floats,
+    fit: Fit,
+    counts: CountFit,
+    layout: Layout,
+    horizons: Sequence[int],
+    phase: NDArray[np.int64] | None,
+) -> Evidence:
+    """Return what windows show at each horizon.
+
+    Parameters
+    ----------
+    x, n : array, shape (T, K)
+        As `table` gives them, in order of time.
+    fit : Fit
+    counts : CountFit
+        Of the values of the layout that are counted.
+    layout : Layout
+    horizons : sequence of int
+    phase : array of int, shape (T,), optional
+    """
+    usual = np.array(fit.expected(phase, len(x)), dtype=np.float64)
+    usual[:, layout.counted] = (counts.hits - 0.5) / counts.rows
+    z, effect, error = [], [], []
+    base = natural(usual, layout)
+    for w in horizons:
+        means, filled = trailing_means(x - usual, w)
+        spread = standard_errors(n, filled, fit, w) + np.zeros_like(x)
+        found = means / spread
+        hits = trailing_means(np.where(n > 0, x * n, np.nan)[:, layout.counted], w)[0]
+        rows = trailing_means(np.where(n > 0, n, np.nan)[:, layout.counted], w)[0]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found[:, layout.counted] = count_scores(hits * w, rows * w, counts)
+            shown = natural(usual + means, layout) - base
+            shown[:, layout.counted] = hits / rows - base[:, layout.counted]
+        spread[:, layout.counted] = np.nan
+        z.append(found)
+        effect.append(shown)
+        error.append(spread)
+    floor = np.array([w.floor for w in layout.watched])
+    stacked = [np.stack(part, axis=1) for part in (z, effect, error)]
+    return Evidence(stacked[0], stacked[1], stacked[2], usual, floor)

@@ -1,0 +1,252 @@
+"""Judging windows: each value against its threshold, and what the window comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from monitoring_sdk.alarms.counts import CountFit
+from monitoring_sdk.alarms.evidence import Evidence, gather, natural, table
+from monitoring_sdk.alarms.fit import Fit
+from monitoring_sdk.alarms.layout import Layout, lay_out
+from monitoring_sdk.alarms.paging import Paging, PagingState, limits, page
+from monitoring_sdk.alarms.thresholds import Thresholds
+from monitoring_sdk.alarms.values import Values
+from monitoring_sdk.alarms.watched import Watched, from_angle
+
+PROVISIONAL_WINDOWS = 14
+"""With fewer reference windows than this, thresholds are marked provisional."""
+
+_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """False pages allowed in a period."""
+
+    pages: float
+    period: timedelta
+
+    def __str__(self) -> str:
+        """Write it as it is read."""
+        days = self.period.total_seconds() / _DAY
+        return f"{self.pages:g} per {days:g}d"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAlarm:
+    """One value of a window, or one energy, against its threshold.
+
+    Parameters
+    ----------
+    key : str
+    value : float or None
+        Of the window; a share as a share.
+    effect : float or None
+        How far the mean over the horizon lies from normal, in the units of the value.
+    limit : float or None
+        The mean over the horizon at which it would pass, in the units of the value.
+    horizon : int
+        Windows looked back on, where it is nearest to passing.
+    z, threshold : float
+        The score over that horizon and what it has to pass.
+    exceeded : bool
+        Whether it passed, with an effect over its floor.
+    """
+
+    key: str
+    value: float | None
+    effect: float | None
+    limit: float | None
+    horizon: int
+    z: float
+    threshold: float
+    exceeded: bool
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Judgement:
+    """What the last of some windows comes to."""
+
+    checks: tuple[CheckAlarm, ...]
+    paging: Paging
+
+
+@dataclass(frozen=True, eq=False)
+class Alarms:
+    """What a model's windows are judged by, made from reference windows and a budget.
+
+    Parameters
+    ----------
+    watched : tuple of Watched
+    fit : Fit
+    counts : CountFit
+    thresholds : Thresholds
+    budget : Budget
+    cadence_seconds : float
+    windows : int
+        Reference windows.
+    """
+
+    watched: tuple[Watched, ...]
+    fit: Fit
+    counts: CountFit
+    thresholds: Thresholds
+    budget: Budget
+    cadence_seconds: float
+    windows: int
+
+    @property
+    def provisional(self) -> bool:
+        """Whether there are too few reference windows to rely on the thresholds."""
+        return self.windows < PROVISIONAL_WINDOWS
+
+    @property
+    def achieved(self) -> float:
+        """Pages in a budget's period over the reference windows, each judged by the others."""
+        span = self.windows * self.cadence_seconds
+        return self.thresholds.achieved * self.budget.period.total_seconds() / span
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How the values share the budget."""
+        return lay_out(self.watched)
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The key of each value and then of each energy."""
+        return (*(w.key for w in self.watched), *self.layout.energies)
+
+    def evidence(
+        self, history: Sequence[Values | None], phase: Sequence[int] | None = None
+    ) -> Evidence:
+        """Return what windows show at each horizon.
+
+        Parameters
+        ----------
+        history : sequence of Values or None
+            In order of time, without gaps: None for a window that was not measured.
+        phase : sequence of int, optional
+            Of each window, as in `fit_alarms`.
+        """
+        x, n = table(history, self.keys[: len(self.watched)])
+        at = None if phase is None else np.asarray(phase, dtype=np.int64)
+        h = self.thresholds.horizons
+        return gather(x, n, self.fit, self.counts, self.layout, h, at)
+
+    def walk(
+        self,
+        history: Sequence[Values | None],
+        phase: Sequence[int] | None = None,
+        state: PagingState | None = None,
+    ) -> tuple[Paging, ...]:
+        """Return what each window comes to, in order; parameters as in `judge`."""
+        found, state, out = self.evidence(history, phase), state or PagingState(), []
+        over, half = found.over, found.over_half
+        for t in range(len(history)):
+            paging = page(found.z[t], over[t], half[t], self.thresholds, self.layout, state)
+            state = paging.state
+            out.append(paging)
+        return tuple(out)
+
+    def judge(
+        self,
+        history: Sequence[Values | None],
+        phase: Sequence[int] | None = None,
+        state: PagingState | None = None,
+    ) -> Judgement:
+        """Judge the last of some windows.
+
+        Parameters
+        ----------
+        history : sequence of Values or None
+            In order of time, without gaps, the window itself the last; only as many as the longest
+            horizon count. None for a window that was not measured.
+        phase : sequence of int, optional
+            Of each window, as in `fit_alarms`.
+        state : PagingState, optional
+            After the window before.
+        """
+        most = max(self.thresholds.horizons)
+        recent = list(history)[-most:]
+        found = self.evidence(recent, None if phase is None else list(phase)[-most:])
+        over, half = found.over[-1], found.over_half[-1]
+        before = state or PagingState()
+        paging = page(found.z[-1], over, half, self.thresholds, self.layout, before)
+        return Judgement(self._checks(recent[-1], found, paging), paging)
+
+    def _checks(
+        self, window: Values | None, found: Evidence, paging: Paging
+    ) -> tuple[CheckAlarm, ...]:
+        x, _ = table([window], self.keys[: len(self.watched)])
+        value = natural(x, self.layout)[0]
+        threshold = limits(self.thresholds, self.layout)
+        k, out = len(self.watched), []
+        statistic = self.layout.statistics(np.nan_to_num(found.z[-1]))
+        statistic[:, k:] = (statistic[:, k:] - self.thresholds.centre) / self.thresholds.spread
+        nearest = np.argmax(paging.ratios + 1e-9 * statistic / threshold, axis=0)
+        for at, key in enumerate(self.keys):
+            row = int(nearest[at])
+            need, passed = float(threshold[row, at]), bool(paging.ratios[row, at] > 1)
+            if at >= k:
+                z = float(statistic[row, at])
+                out.append(CheckAlarm(key, None, None, None, self._w(row), z, need, passed))
+                continue
+            z = found.z[-1, row, at]
+            if not np.isfinite(z):
+                continue
+            limit = _limit(self.watched[at], found, row, at, need)
+            effect = float(found.effect[-1, row, at])
+            own = float(value[at]) if np.isfinite(value[at]) else None
+            out.append(CheckAlarm(key, own, effect, limit, self._w(row), float(z), need, passed))
+        return tuple(out)
+
+    def _w(self, row: int) -> int:
+        return self.thresholds.horizons[row]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; the floats read back exactly."""
+        return {
+            "schema": 1,
+            "budget": {"pages": self.budget.pages, "seconds": self.budget.period.total_seconds()},
+            "cadence_seconds": self.cadence_seconds,
+            "windows": self.windows,
+            "achieved": self.achieved,
+            "watched": [w.to_dict() for w in self.watched],
+            "fit": self.fit.to_dict(),
+            "counts": self.counts.to_dict(),
+            "thresholds": self.thresholds.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Alarms:
+        """Read the JSON form back."""
+        budget = Budget(data["budget"]["pages"], timedelta(seconds=data["budget"]["seconds"]))
+        return cls(
+            tuple(Watched.from_dict(w) for w in data["watched"]),
+            Fit.from_dict(data["fit"]),
+            CountFit.from_dict(data["counts"]),
+            Thresholds.from_dict(data["thresholds"]),
+            budget,
+            data["cadence_seconds"],
+            data["windows"],
+        )
+
+
+def _limit(watched: Watched, found: Evidence, row: int, at: int, need: float) -> float | None:
+    """Return the mean at which a value would pass, on the side where it lies, in its units."""
+    usual, error = float(found.usual[-1, at]), float(found.error[-1, row, at])
+    if not np.isfinite(error) or not np.isfinite(need):
+        return None
+    up = found.effect[-1, row, at] >= 0 if watched.side == "both" else watched.side == "above"
+    sign = 1.0 if up else -1.0
+    edge = usual + sign * need * error
+    if watched.scale == "share":
+        usual, edge = float(from_angle(usual)), float(from_angle(edge))
+    floor = usual + sign * watched.floor
+    return max(edge, floor) if up else min(edge, floor)

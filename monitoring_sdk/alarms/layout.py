@@ -1,0 +1,174 @@
+"""How values share the budget: a unit a column, with the energy of all that is watched of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring_sdk.alarms.residuals import Floats
+from monitoring_sdk.alarms.watched import FAMILIES, Watched, from_angle
+
+ALL_LOCATIONS = "drift/location"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Layout:
+    """Which of K values and G energies are judged together.
+
+    An *energy* is the mean square of the scores of some values: those of one column, and the
+    locations of all columns. A *unit* is what has one equal share of its family's budget: a
+    drifting column with all that is watched of it, the energy of all locations, or one value of
+    another family.
+
+    Parameters
+    ----------
+    watched : tuple of Watched
+    families : array of int, shape (K,)
+    sign : array, shape (K,)
+        1 above, -1 below, 0 both.
+    counted : array of bool, shape (K,)
+    members : array, shape (K, G)
+        Weights, each column summing to 1.
+    energies : tuple of str, of length G
+    order : array of int, shape (K + G,)
+        Values and then energies, sorted by unit.
+    starts : array of int, shape (U,)
+        Where each unit begins in `order`.
+    unit_families : array of int, shape (U,)
+    """
+
+    watched: tuple[Watched, ...]
+    families: NDArray[np.int64]
+    sign: Floats
+    counted: NDArray[np.bool_]
+    members: Floats
+    energies: tuple[str, ...]
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    unit_families: NDArray[np.int64]
+
+    @property
+    def unit_of(self) -> NDArray[np.int64]:
+        """The unit of each value and then of each energy."""
+        sizes = np.diff(np.append(self.starts, len(self.order)))
+        out = np.empty(len(self.order), dtype=np.int64)
+        out[self.order] = np.repeat(np.arange(len(self.starts)), sizes)
+        return out
+
+    def statistics(self, z: Floats, over_half: NDArray[np.bool_] | None = None) -> Floats:
+        """Return one-sided scores of the values, and the cube roots of the energies.
+
+        The cube root of a mean square is close to normal (Wilson and Hilferty, 1931, PNAS 17).
+
+        Parameters
+        ----------
+        z : array, shape (..., K)
+        over_half : array of bool, shape (..., K), optional
+            Whose effect is half of its floor: energies are made of those alone.
+
+        Returns
+        -------
+        array, shape (..., K + G)
+        """
+        out = np.empty((*z.shape[:-1], len(self.order)), dtype=z.dtype)
+        k = len(self.watched)
+        np.multiply(z, np.where(self.sign == 0, 1, self.sign).astype(z.dtype), out=out[..., :k])
+        np.abs(out, out=out, where=np.append(self.sign == 0, np.ones(out.shape[-1] - k, bool)))
+        if len(self.energies):
+            squares = z * z if over_half is None else np.where(over_half, z * z, 0)
+            out[..., k:] = np.cbrt(squares @ self.members.astype(z.dtype))
+        return out
+
+    def unit_maxima(self, statistics: Floats) -> Floats:
+        """Return the largest statistic of each unit, shape (..., U)."""
+        return np.maximum.reduceat(statistics[..., self.order], self.starts, axis=-1)
+
+    def family_maxima(self, units: Floats) -> Floats:
+        """Return the largest of each family, shape (..., F); 0 where a family has no unit."""
+        out = np.zeros((*units.shape[:-1], len(FAMILIES)), dtype=units.dtype)
+        for i in np.unique(self.unit_families):
+            out[..., i] = units[..., self.unit_families == i].max(-1)
+        return out
+
+
+def _energies(watched: Sequence[Watched]) -> dict[str, list[int]]:
+    """Return the values of each energy that has two or more."""
+    found: dict[str, list[int]] = {}
+    for at, w in enumerate(watched):
+        if w.family == "drift" and w.column is not None:
+            found.setdefault(f"drift/any/{w.column}", []).append(at)
+            if w.kind == "location":
+                found.setdefault(ALL_LOCATIONS, []).append(at)
+    return {name: at for name, at in found.items() if len(at) > 1}
+
+
+def lay_out(watched: Sequence[Watched]) -> Layout:
+    """Lay values out in energies and units.
+
+    Examples
+    --------
+    >>> kinds = ("location", "scale")
+    >>> rows = [Watched(f"drift/{k}/{c}", "drift", c, k) for c in "ab" for k in kinds]
+    >>> found = lay_out([*rows, Watched("quality/nulls/a", "quality", "a", "nulls", "above")])
+    >>> found.energies, len(found.starts)
+    (('drift/any/a', 'drift/location', 'drift/any/b'), 4)
+    """
+    energies = _energies(watched)
+    names = [w.column if w.family == "drift" and w.column else w.key for w in watched]
+    owner = [
+        ("drift", n) if w.family == "drift" else ("", n)
+        for w, n in zip(watched, names, strict=True)
+    ]
+    owner += [("drift", name.removeprefix("drift/any/")) for name in energies]
+    places: dict[tuple[str, str], list[int]] = {}
+    for at, who in enumerate(owner):
+        places.setdefault(who, []).append(at)
+    families = np.array([FAMILIES.index(w.pages_under) for w in watched], dtype=np.int64)
+    all_families = np.append(families, np.zeros(len(energies), dtype=np.int64))
+    members = np.zeros((len(watched), len(energies)))
+    for at, own in enumerate(energies.values()):
+        members[own, at] = 1 / len(own)
+    signs = {"above": 1.0, "below": -1.0, "both": 0.0}
+    sizes = [len(at) for at in places.values()]
+    return Layout(
+        watched=tuple(watched),
+        families=families,
+        sign=np.array([signs[w.side] for w in watched]),
+        counted=np.array([w.scale == "count" for w in watched], dtype=bool),
+        members=members,
+        energies=tuple(energies),
+        order=np.array([i for at in places.values() for i in at], dtype=np.int64),
+        starts=np.cumsum([0, *sizes[:-1]]).astype(np.int64),
+        unit_families=np.array([all_families[at[0]] for at in places.values()], dtype=np.int64),
+    )
+
+
+def floors(layout: Layout, mu: Floats, part: float = 1.0) -> tuple[Floats, Floats]:
+    """Return how far above and below its mean each value has its floor, in its own units.
+
+    Parameters
+    ----------
+    layout : Layout
+    mu : array, shape (K,)
+    part : float
+        Of the floor.
+
+    Returns
+    -------
+    above, below : array, shape (K,)
+        Infinite where no share is that much smaller. 0 for what is counted: its score is kept
+        apart.
+    """
+    floor = part * np.array([w.floor for w in layout.watched])
+    share = np.array([w.scale == "share" for w in layout.watched], dtype=bool)
+    p = from_angle(np.where(share, mu, 0))
+    above = 2 * np.arcsin(np.sqrt(np.minimum(p + floor, 1))) - mu
+    below = mu - 2 * np.arcsin(np.sqrt(np.maximum(p - floor, 0)))
+    above, below = np.where(share, above, floor), np.where(share, below, floor)
+    above[share & (p + floor > 1)] = np.inf
+    below[share & (p - floor < 0)] = np.inf
+    above[layout.counted] = below[layout.counted] = 0.0
+    return above, below

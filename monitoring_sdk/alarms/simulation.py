@@ -1,0 +1,232 @@
+"""Simulated references and futures of a model whose windows do not change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring_sdk.alarms.fit import Design, Fit, estimate
+from monitoring_sdk.alarms.layout import Layout, floors
+from monitoring_sdk.alarms.residuals import Floats
+from monitoring_sdk.alarms.scores import standard_errors, trailing_means
+
+_AT_ONCE = 4_000_000
+_SIMULATED_WINDOWS = 7200
+_FEWEST, _MOST = 48, 240
+_PILOT = 24
+_BURN_IN = 20
+_SMOOTHING = 0.02
+_UNIT_TAIL = 0.995
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Run:
+    """What N simulated futures of T windows showed.
+
+    Parameters
+    ----------
+    scores, gated : array, shape (N, T, H, F)
+        The largest unit of each family over that unit's scale; `gated` with effect floors.
+    reference : array, shape (N, R, F)
+        The same of each simulated reference window, judged by the others.
+    unit_scale : array, shape (H, U)
+    centre, spread : array, shape (H, G)
+    """
+
+    scores: Floats
+    gated: Floats
+    reference: Floats
+    unit_scale: Floats
+    centre: Floats
+    spread: Floats
+
+    def standardised(self, statistics: Floats, horizon: int) -> Floats:
+        """Return statistics with energies on the scale of the values, at one horizon."""
+        return standardise(statistics, self.centre[horizon], self.spread[horizon])
+
+
+def standardise(statistics: Floats, centre: Floats, spread: Floats) -> Floats:
+    """Return statistics with their last, the energies, less their centre and over their spread."""
+    if centre.shape[-1]:
+        out = statistics[..., -centre.shape[-1] :]
+        out -= centre
+        out /= spread
+    return statistics
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _World:
+    """What futures are drawn from: a fit, its residuals' factor, and the rows to come."""
+
+    fit: Fit
+    factor: Floats
+    design: Design
+    layout: Layout
+    horizons: tuple[int, ...]
+    span: int
+    rows: Floats
+    phase: NDArray[np.int64] | None
+    floors: tuple[tuple[Floats, Floats], tuple[Floats, Floats]]
+
+
+def _coming(design: Design, span: int) -> NDArray[np.int64]:
+    """Return which reference window each window to come is like: the last whole seasons, again."""
+    windows = len(design.n)
+    length = windows - windows % design.period
+    return windows - length + np.arange(span) % length
+
+
+def _factor(residuals: Floats, fit: Fit, design: Design) -> Floats:
+    """Return a matrix whose random combinations have the residuals' covariance, unit variance.
+
+    Rows are windows, so that values that move together in a window do so in what is drawn.
+    """
+    v = fit.tau2 + fit.sigma2 / np.maximum(design.n, 1)
+    e = residuals / np.sqrt(v)
+    e = e / np.sqrt(np.maximum((e**2).sum(0), 1e-30))
+    e[:, ~design.known.any(0)] = 0
+    if len(e) > e.shape[1]:
+        e = np.asarray(np.linalg.qr(e, mode="r"))
+    return e.astype(np.float32)
+
+
+def _drawn(world: _World, count: int, windows: int, rng: np.random.Generator) -> Floats:
+    """Return normal noise with the residuals' covariance, shape (count, windows, K)."""
+    rows, k = world.factor.shape
+    out = rng.standard_normal((count * windows, rows), dtype=np.float32) @ world.factor
+    out *= np.float32(np.sqrt(1 - _SMOOTHING))
+    out += np.float32(np.sqrt(_SMOOTHING)) * rng.standard_normal(out.shape, dtype=np.float32)
+    return out.reshape(count, windows, k)
+
+
+def _paths(world: _World, count: int, rng: np.random.Generator) -> Floats:
+    """Return simulated deviations from the mean over reference and future."""
+    fit, design = world.fit, world.design
+    windows = len(design.n) + world.span
+    out = _drawn(world, count, windows, rng)
+    if fit.kappa.max() > 0.02:
+        kappa = fit.kappa.astype(np.float32)
+        phi = np.float32(fit.phi[0])
+        slow = _drawn(world, count, windows + _BURN_IN, rng)
+        slow[:, 1:] *= np.sqrt(1 - phi**2)
+        for t in range(1, windows + _BURN_IN):
+            slow[:, t] += phi * slow[:, t - 1]
+        out *= np.sqrt(1 - kappa)
+        out += np.sqrt(kappa) * slow[:, _BURN_IN:]
+    n = np.concatenate([design.n, world.rows])
+    out *= np.sqrt(fit.tau2 + fit.sigma2 / np.maximum(n, 1)).astype(np.float32)
+    if world.phase is not None and design.phase is not None and design.period > 1:
+        phase = np.concatenate([design.phase, world.phase])
+        out += fit.season[phase].astype(np.float32)
+    return out
+
+
+def leave_one_out(fit: Fit, residuals: Floats, design: Design) -> Floats:
+    """Return each reference window's scores by the others alone, shape (..., R, K)."""
+    v = fit.tau2[..., None, :] + fit.sigma2[..., None, :] / np.maximum(design.n, 1)
+    part = (fit.p_eff / fit.windows)[..., None, :]
+    out = residuals / (np.maximum(1 - part, 0.1) * np.sqrt(v * (1 + part)))
+    out[..., _unfitted(design)] = 0
+    return out.astype(residuals.dtype)
+
+
+def _unfitted(design: Design) -> NDArray[np.bool_]:
+    """Say which values have no mean: those that are counted, and those without any value."""
+    return np.asarray(~design.known.any(axis=0))
+
+
+def _simulate(world: _World, count: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """Return raw statistics of futures, the same with floors, and those of references."""
+    layout, design = world.layout, world.design
+    path = _paths(world, count, rng)
+    windows = len(design.n)
+    reference = np.where(design.known, path[:, :windows], np.float32(0))
+    fitted, e = estimate(reference, design)
+    phase = world.phase if design.period > 1 else None
+    # Windows before the first that is judged belong to the longer horizons.
+    lead = max(world.horizons) - 1
+    ahead = path[:, windows:] - fitted.expected(phase, world.span)
+    ahead = np.concatenate([e[:, windows - lead :], ahead], axis=1) if lead else ahead
+    n = np.concatenate([design.n[windows - lead :], world.rows]) if lead else world.rows
+    raw, gated = [], []
+    counted = _unfitted(design)
+    for w in world.horizons:
+        means, counts = trailing_means(ahead, w)
+        z = means / standard_errors(n, counts, fitted, w)
+        z, means = z[:, lead:], means[:, lead:]
+        z[..., counted] = rng.standard_normal((*z.shape[:-1], int(counted.sum())), dtype=np.float32)
+        (above, below), (above_half, below_half) = world.floors
+        found = layout.statistics(z)
+        raw.append(found)
+        over = (means >= above) | (means <= -below)
+        half = (means >= above_half) | (means <= -below_half)
+        held = layout.statistics(z, half)
+        held[..., : len(over[0, 0])] = np.where(over, found[..., : len(over[0, 0])], 0)
+        gated.append(held)
+    own = layout.statistics(leave_one_out(fitted, e, design))
+    return np.stack(raw, axis=2), np.stack(gated, axis=2), own
+
+
+def futures(
+    fit: Fit,
+    residuals: Floats,
+    design: Design,
+    layout: Layout,
+    span: int,
+    horizons: tuple[int, ...],
+    seed: int,
+) -> Run:
+    """Simulate references and futures, fit each reference, and score its future.
+
+    Parameters
+    ----------
+    fit, residuals : Fit, array of shape (R, K)
+    design : Design
+    layout : Layout
+    span : int
+        Windows of a future.
+    horizons : tuple of int
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    coming = _coming(design, span)
+    phase = None if design.phase is None else design.phase[coming]
+    world = _World(
+        fit,
+        _factor(residuals, fit, design),
+        design,
+        layout,
+        horizons,
+        span,
+        design.n[coming],
+        phase,
+        (floors(layout, fit.mu), floors(layout, fit.mu, 0.5)),
+    )
+    sims = int(np.clip(_SIMULATED_WINDOWS // span, _FEWEST, _MOST))
+    size = max(1, min(sims, _AT_ONCE // ((len(design.n) + span) * len(layout.watched))))
+    centre = spread = scale = None
+    scores, gated, reference = [], [], []
+    done = 0
+    while done < sims:
+        raw, held, own = _simulate(world, min(size, sims - done), rng)
+        if centre is None or spread is None:
+            energies = raw[..., len(layout.watched) :]
+            centre, spread = energies.mean((0, 1)), np.maximum(energies.std((0, 1)), 1e-6)
+        scores.append(layout.unit_maxima(standardise(raw, centre, spread)))
+        gated.append(layout.unit_maxima(standardise(held, centre, spread)))
+        reference.append(layout.unit_maxima(standardise(own, centre[0], spread[0])))
+        done += len(raw)
+    assert centre is not None
+    assert spread is not None
+    units = np.concatenate(scores)
+    scale = np.maximum(np.quantile(units, _UNIT_TAIL, axis=(0, 1)), 1e-6)
+    return Run(
+        scores=layout.family_maxima(units / scale),
+        gated=layout.family_maxima(np.concatenate(gated) / scale),
+        reference=layout.family_maxima(np.concatenate(reference) / scale[0]),
+        unit_scale=scale,
+        centre=centre,
+        spread=spread,
+    )
