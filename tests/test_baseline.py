@@ -333,3 +333,20 @@ def test_a_second_build_holds_from_the_end_of_its_span(tmp_path: Path) -> None:
     assert json.loads(json.dumps(described)) == described
     unchanged = dataclasses.replace(baselines.load(tmp_path, "small"), version="")
     assert unchanged == small()
+
+
+def test_a_baseline_of_the_first_version_reads_back(car_loan: tuple[Path, Baseline]) -> None:
+    """It knew one score, no slices, nothing of whole rows, and compared with the span."""
+    files = to_files(car_loan[1])
+    head = json.loads(files["baseline.json"])
+    for key in ("comparison", "segmentations"):
+        del head[key]
+    head["columns"] = {
+        **{key: head["columns"][key] for key in ("numeric", "categorical", "prediction")},
+        "score": head["columns"]["scores"][0],
+    }
+    del files["joint.json"]
+    old = from_files({**files, "baseline.json": json.dumps(head)})
+    assert old.layout.scores == car_loan[1].layout.scores
+    assert old.reference == car_loan[1].reference
+    assert (old.segmentations, old.joint.sources) == ((), ())
