@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+NEEDED = "LightGBM, which the `pipeline` extra brings"
 FOLDS = 3
 TREES = 25
 _ROWS_OF_A_LEAF = 40
@@ -104,6 +105,23 @@ def tell_apart(
     return Domain(found[:split], found[split:], tuple(models))
 
 
+def load_lightgbm() -> Any:
+    """Import LightGBM, which is no part of the core install.
+
+    Raises
+    ------
+    ImportError
+        With the reason in words: also where the library that it needs of the system is lacking.
+    """
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise ImportError(f"needs {NEEDED}") from error
+    except OSError as error:
+        raise ImportError(f"needs {NEEDED}; it cannot be loaded: {error}") from error
+    return lightgbm
+
+
 def _fit(
     rows: NDArray[np.float64],
     origin: NDArray[np.int64],
@@ -111,9 +129,8 @@ def _fit(
     is_category: NDArray[np.bool_],
     seed: int,
 ) -> Any:
-    """Fit one model; the import stands here because it is no part of the core install."""
-    import lightgbm
-
+    """Fit one model."""
+    lightgbm = load_lightgbm()
     settings = {**_SETTINGS, "seed": seed}
     categories = np.flatnonzero(is_category).tolist()
     data = lightgbm.Dataset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from task_models import DAYS, day, label_table, moments, multiclass, regression,
 
 from monitoring_sdk.adapters.samples import ESTIMATES, SAMPLE
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.domain import NEEDED
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages import build_baseline
 from monitoring_sdk.stages import estimate as estimating
 from monitoring_sdk.stages import reference_rows as sampling
+from monitoring_sdk.stages.diagnose import diagnose_window
 from monitoring_sdk.stages.estimate import (
     calibrator_for,
     estimate_performance,
@@ -121,6 +124,36 @@ def test_without_labels_there_is_no_reference(tmp_path: Path):
     bare = config.model_copy(update={"source": source})
     build_baseline(bare, now=NOW)
     assert checks(bare, 25)["accuracy"].status == "skipped"
+
+
+def test_what_is_lacking_is_said(tmp_path: Path):
+    config = binary(tmp_path / "m", metrics=["accuracy"])
+    # Built when no label of its span had come yet.
+    early = build_baseline(config, now=day(-1))
+    found = sampling.reference_rows(config, early)
+    assert isinstance(found, str)
+    assert "no label in the span of baseline v1 was known when it was built" in found
+    later = build_baseline(config, now=NOW)
+    (tmp_path / "baselines" / config.model / later.version / SAMPLE).unlink()
+    path = tmp_path / "m" / "predictions.parquet"
+    frame = pd.read_parquet(path)
+    frame[frame["at"] >= later.span.end].to_parquet(path)
+    found = sampling.reference_rows(config, later)
+    assert isinstance(found, str)
+    assert "none of its rows is there any more" in found
+
+
+def test_without_lightgbm_estimates_and_diagnoses_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = binary(tmp_path / "m", metrics=["accuracy"])
+    build_baseline(config, now=NOW)
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    skipped = checks(config, 25)["accuracy"]
+    assert (skipped.status, skipped.reason) == ("skipped", f"needs {NEEDED}")
+    window = Window(day(25), day(26))
+    assert diagnose_window(config, window, NOW) == f"needs {NEEDED}"
+    assert diagnose_window(config, Window(day(300), day(301)), NOW) == "the window has no rows"
 
 
 def test_nothing_is_estimated_of_no_rows_or_bad_ones(tmp_path: Path):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from monitoring_sdk.diagnosis.losses import Floats, Losses, evenly
+from monitoring_sdk.domain import load_lightgbm
 
 FOLDS = 2
 MOST_ROWS = 40_000
@@ -62,9 +63,8 @@ def expected_loss(reference: Losses, current: Losses, *, seed: int = 0) -> Expec
 
 
 def _fit(rows: Losses, seed: int) -> Any:
-    """Fit one regression; the import stands here because it is no part of the core install."""
-    import lightgbm
-
+    """Fit one regression."""
+    lightgbm = load_lightgbm()
     settings = {**_SETTINGS, "seed": seed}
     categories = np.flatnonzero(rows.coder.is_category).tolist()
     data = lightgbm.Dataset(rows.matrix, rows.loss, categorical_feature=categories, params=settings)

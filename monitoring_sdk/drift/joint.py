@@ -136,8 +136,8 @@ def _domain_classifier_auc(reference: Joint, current: Joint, seed: int) -> Value
         raise Undefined(f"needs {spread.LEAST_ROWS} rows of either sample, got {least}")
     try:
         domain = tell_apart(before, now, kinds, seed=seed)
-    except ImportError:
-        raise Undefined("needs LightGBM, which the extra `pipeline` brings") from None
+    except ImportError as error:
+        raise Undefined(str(error)) from None
     return spread.auc(domain.reference, domain.current)
 
 

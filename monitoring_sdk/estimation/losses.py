@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring_sdk.domain import load_lightgbm
 from monitoring_sdk.estimation.estimate import (
     FEWEST_ROWS,
     Estimate,
@@ -173,8 +174,7 @@ def _given(rows: Rows) -> Floats:
 @lru_cache(maxsize=8)
 def _loss_model(reference: Reference, name: str) -> LossModel:
     """Fit a loss: once a process, since it does not depend on the window."""
-    import lightgbm
-
+    lightgbm = load_lightgbm()
     loss, given = LOSSES[name].of(_errors(reference)), _given(reference.rows)
     is_category = np.append(reference.coder.is_category, False)
     columns = np.flatnonzero(is_category).tolist()

@@ -143,6 +143,8 @@ def window_rows(
     if config.source.labels is None or columns.label is None:
         return "the monitor file names no labels"
     table = _read(config, window, reference)
+    if table.num_rows == 0:
+        return "the window has no rows"
     found = resolve(
         table,
         label_batches(config, window, as_of),
@@ -214,4 +216,9 @@ def diagnose_window(config: MonitorConfig, window: Window, as_of: datetime) -> D
     if isinstance(reference, str):
         return reference
     current = window_rows(config, window, as_of, reference)
-    return current if isinstance(current, str) else diagnose_rows(reference, current)
+    if isinstance(current, str):
+        return current
+    try:
+        return diagnose_rows(reference, current)
+    except ImportError as error:
+        return str(error)

@@ -32,7 +32,6 @@ from monitoring_sdk.stages.scan import scan, slicing_of
 from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window
 
-NEEDS = "estimates need LightGBM, which the `pipeline` extra brings"
 MOST_KEPT = 64
 
 _calibrators: dict[tuple[str, str, str], tuple[Reference, Calibrator | None]] = {}
@@ -58,8 +57,8 @@ def estimate_performance(handle: Handle, quality: Quality) -> tuple[Check, ...]:
     rows = rows_of(config, judged_rows(config, table), found.coder, found.classes)
     try:
         return tuple(_checks(config, baseline, window, found, rows))
-    except ImportError:
-        return _skipped(config, window, NEEDS)
+    except ImportError as error:
+        return _skipped(config, window, str(error))
 
 
 def judged_rows(config: MonitorConfig, table: pa.Table) -> pa.Table:
@@ -179,7 +178,7 @@ def reference_series(
     method = config.estimators[0]
     names = estimated_names(config, method)
     asked = json.dumps([method, *names, config.settings_hash(), reference.n])
-    key = (config.model, baseline.version, asked)
+    key = (config.model, f"{baseline.version} {baseline.created.isoformat()}", asked)
     if key not in _series:
         kept = read_estimates(config.model, baseline.version, asked)
         if kept is None:

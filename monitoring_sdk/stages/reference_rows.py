@@ -24,6 +24,7 @@ from monitoring_sdk.stages.kept_rows import every
 
 LABEL, BLOCK = "__label", "__block"
 HOW = "check that the rows and labels of the baseline's span are still at their source"
+AGAIN = "build a new one when there are labels"
 
 _kept: dict[tuple[str, ...], Reference | str] = {}
 
@@ -34,7 +35,8 @@ def reference_rows(config: MonitorConfig, baseline: Baseline) -> Reference | str
     The sample beside the baseline is read; where it is missing it is drawn from the sources again
     and kept. Within a process it is read once.
     """
-    key = (baselines_root(), config.model, baseline.version, config.settings_hash())
+    built = baseline.created.isoformat()
+    key = (baselines_root(), config.model, baseline.version, built, config.settings_hash())
     if key not in _kept:
         while len(_kept) >= 4:
             del _kept[next(iter(_kept))]
@@ -55,7 +57,8 @@ def _reference(config: MonitorConfig, baseline: Baseline) -> Reference | str:
             return f"no sample of baseline {baseline.version}: {error}; {HOW}"
         write_sample(config.model, baseline.version, sample)
     if sample.num_rows == 0:
-        return f"no labelled row in the span of baseline {baseline.version}; {HOW}"
+        when = f"was known when it was built, at {baseline.created:%Y-%m-%d %H:%M} UTC"
+        return f"no label in the span of baseline {baseline.version} {when}; {AGAIN}"
     layout = baseline.layout
     coder = fit_coder(
         sample,
@@ -95,6 +98,11 @@ def draw_sample(config: MonitorConfig, baseline: Baseline) -> pa.Table:
 
     Rows without a label are left out, and those that metrics do not speak of: that cannot get a
     label, or are a shadow version's.
+
+    Raises
+    ------
+    BaselineError
+        When the source no longer has the rows, or has others in their place.
     """
     columns, eligible, layout = config.columns, config.labels.eligible, baseline.layout
     named = [*columns.id, columns.timestamp.column, columns.prediction, *columns.scores]
@@ -106,8 +114,8 @@ def draw_sample(config: MonitorConfig, baseline: Baseline) -> pa.Table:
     for batch in source.scan(names, window=baseline.span, timestamp=at, missing_ok=True):
         batches.append(every(batch, seen, step, names))
         seen += batch.num_rows
-    if not batches:
-        return pa.table({LABEL: pa.nulls(0), BLOCK: pa.array([], pa.int64())})
+    if not seen:
+        raise BaselineError("none of its rows is there any more")
     table = together(batches)
     _same_rows(config, baseline, table)
     joined = join_table(config, table, baseline.span, baseline.created)
