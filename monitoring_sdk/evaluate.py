@@ -124,6 +124,7 @@ def _by_reference(m: Measurement, series: ReferenceSeries | None, tests: int) ->
             relative_floor=m.relative_floor,
             centred=m.centred,
             counted=m.counted,
+            scale=m.scale,
             tests=tests,
         )
         if series is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from monitoring_sdk.alarms.provisional import Direction
+from monitoring_sdk.alarms.provisional import Direction, Scale
 from monitoring_sdk.drift.methods import DEFAULTS as DRIFT_DEFAULTS
 from monitoring_sdk.drift.methods import METHODS, drift, page_floor
 from monitoring_sdk.metrics.operations import OPERATIONS, Served, operation
@@ -41,6 +41,14 @@ RAW_UNITS = frozenset(
         "novelty",
     }
 )
+
+_LOSSES = ("mae", "mse", "rmse", "rmsle", "mape", "wape", "median_absolute_error", "quantile_error")
+_SCALE: Mapping[str, Scale] = {
+    **dict.fromkeys(_LOSSES, "log"),
+    "r2": "log_to_1",
+    "explained_variance": "log_to_1",
+}
+"""Errors may have long tails: such losses differ by factors, not by amounts."""
 
 OPERATION_FLOOR = {"rows": 0.3}
 """Smallest departure from the usual level worth a page, as a share of it; others: a half."""
@@ -111,8 +119,8 @@ class Layout:
 class Measurement:
     """A value and how it is to be judged.
 
-    The last five are as `alarms.provisional.limits` takes them, then the slice of the rows that
-    the value is of: `version` None stands for all of them, or for the champion's.
+    From `noise` to `scale` they are as `alarms.provisional.limits` takes them; then comes the slice
+    of the rows that the value is of: `version` None stands for all of them, or the champion's.
     """
 
     family: Family
@@ -125,6 +133,7 @@ class Measurement:
     relative_floor: float = 0.0
     centred: bool = True
     counted: bool = False
+    scale: Scale = "linear"
     segment: Mapping[str, str] | None = None
     version: str | None = None
 
@@ -231,6 +240,7 @@ def measure_metrics(
                 _WORSE[row.better],
                 floor=0.0 if raw else METRIC_FLOOR,
                 relative_floor=RELATIVE_METRIC_FLOOR if raw else 0.0,
+                scale=_SCALE.get(name.partition("@")[0], "linear"),
                 segment=segment,
                 version=version,
             )

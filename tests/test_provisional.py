@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from monitoring_sdk.alarms.provisional import MIN_WINDOWS, Limit, ReferenceSeries, limits, nearest
+from monitoring_sdk.alarms.provisional import (
+    MIN_WINDOWS,
+    Direction,
+    Limit,
+    ReferenceSeries,
+    Scale,
+    limits,
+    nearest,
+)
 
 ROWS = 500
 
@@ -196,3 +204,38 @@ def test_distances_are_skewed_and_their_limits_know_it():
         pages += int((later > limit.far).sum()) + int((passed[1:] & passed[:-1]).sum())
         assert limit.near < 0.15  # and a PSI worth a page is still seen
     assert pages <= 6
+
+
+@pytest.mark.parametrize(("scale", "direction"), [("log", "above"), ("log_to_1", "below")])
+def test_losses_with_long_tails_seldom_pass_limits_on_a_log_scale(
+    scale: Scale, direction: Direction
+) -> None:
+    """Mean squares of errors with infinite variance: on a linear scale one in a hundred pages."""
+    chance = np.random.default_rng(0)
+    passed = {"linear": 0, scale: 0}
+    for _ in range(60):
+        errors = chance.standard_t(2.2, size=(60, 400))
+        loss = (errors**2).mean(axis=1)
+        values = loss if scale == "log" else 1 - loss / 10
+        usual = ReferenceSeries(tuple(values[:30]), (400,) * 30)
+        for how in passed:
+            (limit,) = limits(usual, n=400, direction=direction, scale=how)  # type: ignore[arg-type]
+            passed[how] += sum(limit.far_passed(v) for v in values[30:])
+    assert passed["linear"] >= 10
+    assert passed[scale] <= passed["linear"] / 4
+    # What is far worse is found all the same.
+    (limit,) = limits(
+        ReferenceSeries(tuple(1 + chance.normal(0, 0.05, 30)), (400,) * 30),
+        n=400,
+        direction="above",
+        scale="log",
+    )
+    assert limit.far_passed(1.5)
+    assert not limit.passed(1.1)
+
+
+def test_a_loss_of_nothing_has_a_limit_on_the_linear_scale() -> None:
+    usual = ReferenceSeries((0.0, 0.1) * 10, (400,) * 20)
+    assert limits(usual, n=400, direction="above", scale="log") == limits(
+        usual, n=400, direction="above"
+    )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 Direction = Literal["above", "below", "both"]
+Scale = Literal["linear", "log", "log_to_1"]
 
 MIN_WINDOWS = 5
 """Fewer reference windows than this say too little about what is usual."""
@@ -110,6 +111,29 @@ def _by_counts(series: ReferenceSeries, n: int, limit: Limit, tests: int) -> Lim
     return Limit(max(limit.near, near), max(limit.far, far), "above")
 
 
+def _on_log_scale(
+    series: ReferenceSeries, n: int, noise: float, least: float, scale: Scale, tests: int
+) -> Limit | None:
+    """Return the limit of a loss on the scale of its logarithm, of a value up to 1 on 1 - value's.
+
+    Errors with long tails make losses that differ by factors. None where a loss of the reference
+    is 0, a factor of which is no limit, or where they differ beyond all numbers.
+    """
+    losses = tuple(v if v is None or scale == "log" else 1 - v for v in series.values)
+    known = [v for v in losses if v is not None]
+    if min(known) <= 0:
+        return None
+    logs = ReferenceSeries(tuple(None if v is None else float(np.log(v)) for v in losses), series.n)
+    found = _one_side(_usual(logs, n, noise, centred=True), 0.0, tests)
+    middle = float(np.median(known))
+    with np.errstate(over="ignore"):
+        bounds = [float(np.exp(f)) for f in found]
+    near, far = (max(bound, middle + k * least) for k, bound in enumerate(bounds, start=1))
+    if not np.isfinite(far):
+        return None
+    return Limit(near, far, "above") if scale == "log" else Limit(1 - near, 1 - far, "below")
+
+
 def limits(
     series: ReferenceSeries,
     *,
@@ -120,6 +144,7 @@ def limits(
     relative_floor: float = 0.0,
     centred: bool = True,
     counted: bool = False,
+    scale: Scale = "linear",
     tests: int = 1,
 ) -> tuple[Limit, ...]:
     """Set the limits of a check from its values over the reference windows.
@@ -148,6 +173,9 @@ def limits(
     counted : bool
         Whether the value is a share of rows, whose limit is then not nearer than what chance
         brings on so few.
+    scale : {"linear", "log", "log_to_1"}
+        On which values are spread evenly; on that of their logarithm, or of the logarithm of
+        1 - value, there is one limit, on the side of greater losses.
     tests : int
         How many checks of the same kind are judged side by side, as those of each segment are:
         the tails are divided by it (Bonferroni), so that many segments page no more often than
@@ -171,6 +199,8 @@ def limits(
     least = max(floor, relative_floor * abs(float(np.median(usual))))
     if not centred:
         return (_over_distances(usual, noise, least, tests),)
+    if scale != "linear" and (one := _on_log_scale(series, n, noise, least, scale, tests)):
+        return (one,)
     found: list[Limit] = []
     if direction in ("above", "both"):
         upper = Limit(*_one_side(usual, least, tests), "above")
