@@ -24,7 +24,10 @@ def correlogram(e: Floats, windows: Floats) -> list[Floats]:
     """Return the raw autocorrelation at each lag."""
     total = np.maximum((e**2).sum(-2), _TINY)
     return [
-        (e[..., lag:, :] * e[..., :-lag, :]).sum(-2) / total * windows / np.maximum(windows - lag, 1)
+        (e[..., lag:, :] * e[..., :-lag, :]).sum(-2)
+        / total
+        * windows
+        / np.maximum(windows - lag, 1)
         for lag in _LAGS
     ]
 

@@ -15,10 +15,10 @@ from monitoring_sdk.alarms.scores import standard_errors, trailing_means
 _AT_ONCE = 4_000_000
 _SIMULATED_WINDOWS = 7200
 _FEWEST, _MOST = 48, 240
-_PILOT = 24
 _BURN_IN = 20
 _SMOOTHING = 0.02
 _UNIT_TAIL = 0.995
+_NO_MEMORY, _MUCH_MEMORY = 0.02, 0.15
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -58,10 +58,11 @@ def standardise(statistics: Floats, centre: Floats, spread: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _World:
-    """What futures are drawn from: a fit, its residuals' factor, and the rows to come."""
+    """What futures are drawn from: a fit, factors of its residuals, and the rows to come."""
 
     fit: Fit
-    factor: Floats
+    short: Floats
+    lasting: Floats
     design: Design
     layout: Layout
     horizons: tuple[int, ...]
@@ -78,24 +79,36 @@ def _coming(design: Design, span: int) -> NDArray[np.int64]:
     return windows - length + np.arange(span) % length
 
 
-def _factor(residuals: Floats, fit: Fit, design: Design) -> Floats:
-    """Return a matrix whose random combinations have the residuals' covariance, unit variance.
+def _factor(e: Floats) -> Floats:
+    """Return a matrix whose random combinations have the covariance of `e`, with unit variance.
 
     Rows are windows, so that values that move together in a window do so in what is drawn.
     """
-    v = fit.tau2 + fit.sigma2 / np.maximum(design.n, 1)
-    e = residuals / np.sqrt(v)
     e = e / np.sqrt(np.maximum((e**2).sum(0), 1e-30))
-    e[:, ~design.known.any(0)] = 0
     if len(e) > e.shape[1]:
         e = np.asarray(np.linalg.qr(e, mode="r"))
     return e.astype(np.float32)
 
 
-def _drawn(world: _World, count: int, windows: int, rng: np.random.Generator) -> Floats:
-    """Return normal noise with the residuals' covariance, shape (count, windows, K)."""
-    rows, k = world.factor.shape
-    out = rng.standard_normal((count * windows, rows), dtype=np.float32) @ world.factor
+def _factors(residuals: Floats, fit: Fit, design: Design) -> tuple[Floats, Floats]:
+    """Return the factors of what comes and goes in a window, and of what lasts over several.
+
+    What lasts often moves many values together, sampling noise does not: one covariance for both
+    would let the means of several windows spread too little together. The differences of
+    neighbouring windows are mostly the one, their sums over three mostly the other.
+    """
+    e = residuals / np.sqrt(fit.tau2 + fit.sigma2 / np.maximum(design.n, 1))
+    if fit.kappa.max() <= _NO_MEMORY:
+        return _factor(e), _factor(e)
+    sums = e[2:] + e[1:-1] + e[:-2]
+    short = np.diff(e, axis=0) if fit.kappa.mean() > _MUCH_MEMORY else e
+    return _factor(short), _factor(sums)
+
+
+def _drawn(factor: Floats, count: int, windows: int, rng: np.random.Generator) -> Floats:
+    """Return normal noise with the covariance of a factor, shape (count, windows, K)."""
+    rows, k = factor.shape
+    out = rng.standard_normal((count * windows, rows), dtype=np.float32) @ factor
     out *= np.float32(np.sqrt(1 - _SMOOTHING))
     out += np.float32(np.sqrt(_SMOOTHING)) * rng.standard_normal(out.shape, dtype=np.float32)
     return out.reshape(count, windows, k)
@@ -105,11 +118,11 @@ def _paths(world: _World, count: int, rng: np.random.Generator) -> Floats:
     """Return simulated deviations from the mean over reference and future."""
     fit, design = world.fit, world.design
     windows = len(design.n) + world.span
-    out = _drawn(world, count, windows, rng)
-    if fit.kappa.max() > 0.02:
+    out = _drawn(world.short, count, windows, rng)
+    if fit.kappa.max() > _NO_MEMORY:
         kappa = fit.kappa.astype(np.float32)
         phi = np.float32(fit.phi[0])
-        slow = _drawn(world, count, windows + _BURN_IN, rng)
+        slow = _drawn(world.lasting, count, windows + _BURN_IN, rng)
         slow[:, 1:] *= np.sqrt(1 - phi**2)
         for t in range(1, windows + _BURN_IN):
             slow[:, t] += phi * slow[:, t - 1]
@@ -195,7 +208,7 @@ def futures(
     phase = None if design.phase is None else design.phase[coming]
     world = _World(
         fit,
-        _factor(residuals, fit, design),
+        *_factors(residuals, fit, design),
         design,
         layout,
         horizons,
