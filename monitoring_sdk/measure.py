@@ -263,6 +263,8 @@ def measure_operations(served: Served, names: Sequence[str]) -> tuple[Measuremen
                 noise=0.5 if name in SAMPLED else 0.0,
                 floor=0.01 if name == "error_rate" else 0.0,
                 relative_floor=OPERATION_FLOOR.get(name, 0.5),
+                # The wait for one more row has a long tail, as a distance has.
+                centred=name != "staleness",
             )
         )
     return tuple(found)

@@ -206,6 +206,23 @@ def test_distances_are_skewed_and_their_limits_know_it():
     assert pages <= 6
 
 
+def test_waits_with_a_long_tail_seldom_pass_a_limit_by_chance():
+    chance, passed = np.random.default_rng(0), 0
+    for _ in range(300):
+        usual = ReferenceSeries(tuple(chance.exponential(0.05, 30)), (500,) * 30)
+        (limit,) = limits(
+            usual, n=500, direction="above", noise=0.0, relative_floor=0.5, centred=False
+        )
+        passed += int((chance.exponential(0.05, 60) > limit.far).sum())
+    assert passed <= 2
+    # What hardly varies still has the floor that a limit never comes nearer than.
+    (steady,) = limits(
+        ReferenceSeries((1.0, 1.01, 1.02) * 5, (500,) * 15),
+        n=500, direction="above", noise=0.0, relative_floor=0.5, centred=False,
+    )  # fmt: skip
+    assert steady.near == pytest.approx(1.01 * 1.5)
+
+
 @pytest.mark.parametrize(("scale", "direction"), [("log", "above"), ("log_to_1", "below")])
 def test_losses_with_long_tails_seldom_pass_limits_on_a_log_scale(
     scale: Scale, direction: Direction
