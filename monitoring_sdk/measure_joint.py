@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from monitoring_sdk.drift.joint import JOINT, OF_EMBEDDINGS, Joint, joint_drift, joint_floor
+from monitoring_sdk.drift.methods import METHODS
 from monitoring_sdk.matrix import Coder
 from monitoring_sdk.measure import Measurement
 from monitoring_sdk.profile.derived import PCA_ERROR
 from monitoring_sdk.profile.joint import FEATURES, JointSpec
 from monitoring_sdk.profile.numeric import NumericProfile
 from monitoring_sdk.profile.profile import Profile
+from monitoring_sdk.value import Value
 
 MOST_ROWS = 20_000
 """Of either sample a classifier, or a kernel, looks at no more rows."""
@@ -124,7 +126,7 @@ def measure_joint(
     -------
     tuple of Measurement
         One for each method that can be looked at; undefined, with the reason, where it has no
-        number.
+        number. And of each embedding the share of vectors that are none.
     """
     found = []
     for name, column in asked:
@@ -147,4 +149,30 @@ def measure_joint(
                 centred=method.centred,
             )
         )
-    return tuple(found)
+    return (*found, *_bad_vectors(profile, spec))
+
+
+def _bad_vectors(profile: Profile, spec: JointSpec) -> list[Measurement]:
+    """Measure the share of vectors of which nothing could be told, for each embedding."""
+    found = []
+    method = METHODS["null_share"]
+    for column in spec.embeddings:
+        moments = profile.vectors.get(column)
+        if moments is None or not moments.n + moments.bad:
+            continue
+        n, said = moments.n + moments.bad, None
+        if moments.bad:
+            said = f"{moments.bad} of {n} vectors are null, not finite or of another length"
+        found.append(
+            Measurement(
+                "quality",
+                "null_share",
+                Value(moments.bad / n, said, n=n),
+                method.direction,
+                column,
+                noise=method.noise,
+                floor=method.floor,
+                counted=True,
+            )
+        )
+    return found

@@ -10,6 +10,8 @@ import pytest
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import load_config
+from monitoring_sdk.errors import BaselineError
+from monitoring_sdk.stages.checking import check_monitor
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 DAYS, BASELINE_DAYS, CHANGE, ROWS = 34, 24, 30, 300
@@ -59,6 +61,13 @@ def rows(change: str | None, seed: int) -> pd.DataFrame:
         # Each component keeps its distribution: only their covariance changes.
         own = vector[:, :1]
         vector = np.where(late[:, None], 0.8 * own + 0.6 * vector, vector)
+    vectors: list[object] = list(vector)
+    if change == "bad vectors":
+        torn = [None, np.full(8, np.nan), np.ones(3)]
+        vectors = [
+            torn[i % 4] if new and i % 4 < 3 else v
+            for i, (v, new) in enumerate(zip(vectors, late, strict=True))
+        ]
     return pd.DataFrame(
         {
             "id": np.arange(n),
@@ -68,7 +77,7 @@ def rows(change: str | None, seed: int) -> pd.DataFrame:
             "kind": chance.choice(["a", "b"], n),
             "note": notes,
             "due": at.normalize() + pd.to_timedelta(hour, "h"),
-            "vector": list(vector),
+            "vector": vectors,
             "y_pred": chance.integers(0, 2, n),
         }
     )
@@ -104,6 +113,7 @@ def alerts(folder: Path, monkeypatch: pytest.MonkeyPatch, change: str | None) ->
         ("words", {"drift/ks/note.oov", "drift/ks/note.non_ascii"}, {"drift/pca_error"}),
         ("hours", {"drift/total_variation/due.hour"}, {"drift/total_variation/due.weekday"}),
         ("vectors", {"drift/frechet/vector", "drift/mmd/vector"}, {"drift/pca_error"}),
+        ("bad vectors", {"quality/null_share/vector"}, {"drift/frechet/vector"}),
     ],
 )
 def test_what_no_single_column_shows(
@@ -118,3 +128,18 @@ def test_what_no_single_column_shows(
     assert not alerting & silent
     if change is None:
         assert alerting == set()
+
+
+def test_numbers_are_no_moments_and_it_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = rows(None, seed=5)
+    table["due"] = table["due"].astype("int64")
+    table.to_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "joint.yaml").write_text(MONITOR.format(folder=tmp_path))
+    config = load_config(tmp_path / "joint.yaml")
+    (problem,) = check_monitor(tmp_path / "joint.yaml").problems
+    assert problem.startswith("columns.datetime.0: column 'due' holds numbers (int64)")
+    with pytest.raises(BaselineError, match="holds numbers"):
+        stages.build_baseline(config, now=FIRST + timedelta(days=BASELINE_DAYS))

@@ -10,7 +10,13 @@ import pyarrow as pa
 
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.profile.categorical import count_levels
-from monitoring_sdk.profile.derived import DerivedSpec, Moments, derive, fit_derived
+from monitoring_sdk.profile.derived import (
+    DerivedSpec,
+    Moments,
+    derive,
+    fit_derived,
+    plain_moments,
+)
 from monitoring_sdk.profile.embedding import Embedding, fit_embedding
 from monitoring_sdk.profile.grid import (
     CategoricalGrid,
@@ -129,6 +135,9 @@ def fit_joint(
         timezone=timezone,
         salt=salt,
     )
+    for name in datetimes:
+        # What cannot be read is left out of later windows, and said; here it is refused.
+        (moments or plain_moments)(table.column(name), name)
     standard = fit_standard(table, numeric)
     spec = JointSpec(
         derived,

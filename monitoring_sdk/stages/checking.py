@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.quality import validate
+from monitoring_sdk.adapters.sources.columns import kind_of
 from monitoring_sdk.adapters.sources.joined import JoinedSource
 from monitoring_sdk.adapters.sources.source import open_source, read_table
 from monitoring_sdk.baseline import Baseline
@@ -133,6 +136,7 @@ def _predictions(
     for where, name in wanted.items():
         if name is not None and name not in schema.names:
             problems.append(explain(what, where=where, got=name, allowed=schema.names))
+    problems += _numbers_for_moments(config, schema)
     problems += _idle_rules(config, tuple(layout.kinds)) + _undeclared_segments(config)
     if columns.timestamp.column in schema.names:
         rows = source.count(None, None)
@@ -176,6 +180,16 @@ def _score_places(score: str | dict[str, str] | None) -> dict[str, str | None]:
     if isinstance(score, dict):
         return {f"columns.score.{name}": column for name, column in score.items()}
     return {"columns.score": score}
+
+
+def _numbers_for_moments(config: MonitorConfig, schema: pa.Schema) -> list[str]:
+    """Name the features of moments that are numbers: nobody says what they count."""
+    return [
+        f"columns.datetime.{i}: column {name!r} holds numbers ({schema.field(name).type}); "
+        "allowed: timestamps, dates, or ISO 8601 text"
+        for i, name in enumerate(config.columns.datetime)
+        if name in schema.names and kind_of(schema.field(name).type) == "numeric"
+    ]
 
 
 def _idle_rules(config: MonitorConfig, columns: Sequence[str]) -> list[str]:

@@ -10,10 +10,12 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitoring_sdk.adapters.sources.columns import kind_of
 from monitoring_sdk.adapters.sources.source import together
 from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.errors import SourceError
 from monitoring_sdk.metrics.operations import Served
 from monitoring_sdk.profile.derived import PCA_ERROR, derive
 from monitoring_sdk.profile.grid import Grid
@@ -205,7 +207,12 @@ def scan_rows(
 
 
 def utc_moments(array: pa.Array, column: str) -> pa.Array:
-    """Read a column of moments as the timestamps are read."""
+    """Read a feature of moments as the timestamps are read; of numbers nobody says the unit."""
+    if kind_of(array.type) == "numeric":
+        raise SourceError(
+            f"columns.datetime: column {column!r} holds numbers ({array.type}); allowed: "
+            "timestamps, dates, or ISO 8601 text. List it under columns.numeric, or convert it"
+        )
     return to_utc(array, column=column)
 
 
