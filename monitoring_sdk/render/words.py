@@ -215,12 +215,14 @@ def title(check: Check) -> str:
     >>> title(Check("performance", "recall", day, "ok", version="8"))
     'recall of version 8 (shadow)'
     """
-    return _title(check.name, check.column, slice_words(check.segment, check.version))
+    rows = slice_words(check.segment, check.version)
+    return _title(check.name, check.column, rows, check.family)
 
 
-def _title(name: str, column: str | None, rows: str) -> str:
+def _title(name: str, column: str | None, rows: str, family: str) -> str:
     of = f" of {rows}" if rows else ""
-    return f"{short(column)}{of}: {label(name)}" if column else label(name) + of
+    what = f"{'estimated ' if family == 'estimate' else ''}{label(name)}"
+    return f"{short(column)}{of}: {what}" if column else what + of
 
 
 def key_words(key: str) -> str:
@@ -232,9 +234,12 @@ def key_words(key: str) -> str:
     ('distance: PSI', 'accuracy')
     >>> key_words("performance/accuracy[origin=JFK]")
     'accuracy of origin = JFK'
+    >>> key_words("estimate/accuracy")
+    'estimated accuracy'
     """
     parts = parts_of(key)
-    return _title(parts.name or key, parts.column, slice_words(parts.segment, parts.version))
+    rows = slice_words(parts.segment, parts.version)
+    return _title(parts.name or key, parts.column, rows, parts.family)
 
 
 def told(incident: Incident, report: Report, transition: str) -> list[Check]:
