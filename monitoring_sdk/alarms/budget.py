@@ -13,7 +13,7 @@ from monitoring_sdk.alarms.counts import fit_counts
 from monitoring_sdk.alarms.evidence import table
 from monitoring_sdk.alarms.fit import design_of, estimate
 from monitoring_sdk.alarms.judging import Alarms, Budget, CheckAlarm, Judgement
-from monitoring_sdk.alarms.layout import lay_out
+from monitoring_sdk.alarms.layout import lay_out, pools_of
 from monitoring_sdk.alarms.thresholds import thresholds
 from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watched import Watched
@@ -131,8 +131,7 @@ def fit_alarms(
     x, n = table(kept, keys)
     counts = fit_counts(x[:, layout.counted], n[:, layout.counted])
     x[:, layout.counted] = np.nan
-    families = [w.pages_under for w in watched]
-    design = design_of(x, n, _theory(known, keys), families, at)
+    design = design_of(x, n, _theory(known, keys), pools_of(watched), at)
     fit, residuals = estimate(np.where(design.known, x, 0.0), design)
     span, pages = _span(budget, cadence_seconds)
     horizons = horizons_for(cadence_seconds, len(known))

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy import special
 
 from monitoring_sdk.alarms.residuals import Floats, correlogram, memory, moderated
-from monitoring_sdk.alarms.watched import FAMILIES
 
 _TINY = 1e-30
 _ROBUST_CUT, _MOST_OUTLYING = 5.0, 0.2
@@ -59,6 +58,11 @@ class Fit:
         return self.tau2 + self.sigma2 / self.rows
 
     @property
+    def seasonal(self) -> Floats:
+        """How far the season is believed, from 0 (not at all) to 1."""
+        return (self.p_eff - 1) / max(self.season.shape[-2] - 1, 1)
+
+    @property
     def g_infinity(self) -> Floats:
         """Variance of a mean of many windows, times their number, over that of one."""
         return 1 + 2 * self.kappa * self.phi / (1 - self.phi)
@@ -97,15 +101,15 @@ class Design:
         Whether there is a value.
     theory : array, shape (K,)
         Variance of each value times n for independent rows; 0 where it is not known.
-    families : array of int, shape (K,)
-        Positions in `FAMILIES`.
+    pools : array of int, shape (K,)
+        Values of one pool steady each other's variance and memory.
     phase : array of int, shape (R,), optional
     """
 
     n: Floats
     known: NDArray[np.bool_]
     theory: Floats
-    families: NDArray[np.int64]
+    pools: NDArray[np.int64]
     phase: NDArray[np.int64] | None
 
     @property
@@ -158,25 +162,25 @@ def estimate(x: Floats, design: Design) -> tuple[Fit, Floats]:
     known = design.known.astype(x.dtype)
     windows = np.maximum(known.sum(0), 1).astype(x.dtype)
     mu = (x * known).sum(-2) / windows
-    p_eff = np.ones_like(mu)
+    shrink = np.zeros_like(mu)
     season = np.zeros((*mu.shape[:-1], 1, mu.shape[-1]), x.dtype)
     if design.period > 1:
         season, shrink = _season(x, design, mu, known, windows)
-        p_eff = 1 + shrink * (design.period - 1)
     e = x - mu[..., None, :]
     if design.period > 1:
         e = e - season[..., design.phase, :]
     e = e * known
+    p_eff = 1 + shrink * (design.period - 1)
     s2 = (e**2).sum(-2) / np.maximum(windows - p_eff, 1)
-    phi, kappa = memory(correlogram(e, windows), p_eff, windows, design.families)
+    phi, kappa = memory(correlogram(e, windows), shrink, design.period, windows, design.pools)
     infinite = 1 + 2 * kappa * phi / (1 - phi)
-    s2 = s2 / np.maximum(1 - (infinite - 1) / windows, 0.5)
+    s2 = s2 / np.maximum(1 - (1 - shrink) * (infinite - 1) / windows, 0.5)
     # Residuals that depend on each other say less of their variance than so many apart.
     bound = 1 + 2 * kappa**2 * phi**2 / (1 - phi**2)
     freedom = np.maximum((windows - p_eff) / bound, 1)
     rows = (windows / np.maximum((known / np.maximum(design.n, 1)).sum(0), _TINY)).astype(x.dtype)
     usual = (design.theory / rows).astype(x.dtype)
-    v = moderated(s2, usual, freedom, design.families)
+    v = moderated(s2, usual, freedom, design.pools)
     v = np.where(v > _TINY, v, 1.0)
     sampled = np.clip(usual / v, 0, 1)
     tau2, sigma2 = v * (1 - sampled), v * sampled * rows
@@ -204,14 +208,14 @@ def design_of(
     x: Floats,
     n: Floats,
     theory: Floats,
-    families: Sequence[str],
+    pools: Sequence[str],
     phase: NDArray[np.int64] | None,
 ) -> Design:
     """Return the design of a reference, with what lies far out taken for missing.
 
     Parameters are those of `fit`.
     """
-    at = np.array([FAMILIES.index(f) for f in families], dtype=np.int64)
+    at = np.unique(np.array(pools, dtype=str), return_inverse=True)[1]
     known = np.isfinite(x) & (n > 0)
     design = Design(np.asarray(n, np.float64), known, np.asarray(theory), at, phase)
     if len(x) < 5:
@@ -229,7 +233,7 @@ def fit(
     x: Floats,
     n: Floats,
     theory: Floats,
-    families: Sequence[str],
+    pools: Sequence[str],
     phase: NDArray[np.int64] | None = None,
 ) -> Fit:
     """Fit what is normal for each value over R reference windows.
@@ -242,8 +246,8 @@ def fit(
         Rows that each value rests on.
     theory : array, shape (K,)
         Variance of each value times n for independent rows; 0 where it is not known.
-    families : sequence of str, of length K
-        Of `FAMILIES`.
+    pools : sequence of str, of length K
+        Values of one pool steady each other's variance and memory; as `pools_of` gives them.
     phase : array of int, shape (R,), optional
         The phase of each window's season, from 0. Every phase needs two windows, or the season is
         left out.
@@ -255,5 +259,5 @@ def fit(
     >>> found.mu.round(1).tolist(), np.sqrt(found.variance).round(2).tolist()
     ([3.0, 3.0], [0.1, 0.1])
     """
-    design = design_of(x, n, theory, families, phase)
+    design = design_of(x, n, theory, pools, phase)
     return estimate(np.where(design.known, x, 0.0), design)[0]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring_sdk.alarms.residuals import Floats
+from monitoring_sdk.alarms.residuals import FEW_CHECKS, Floats
 from monitoring_sdk.alarms.watched import FAMILIES, Watched, from_angle
 
 ALL_LOCATIONS = "drift/location"
@@ -144,6 +145,24 @@ def lay_out(watched: Sequence[Watched]) -> Layout:
         starts=np.cumsum([0, *sizes[:-1]]).astype(np.int64),
         unit_families=np.array([all_families[at[0]] for at in places.values()], dtype=np.int64),
     )
+
+
+def pools_of(watched: Sequence[Watched]) -> tuple[str, ...]:
+    """Return which values steady each other's variance and memory.
+
+    Those of one kind in a family, where there are eight; else what is left of the family. Locations
+    move from day to day where tails do not: in one pool, the many would hide how much the few vary.
+
+    Examples
+    --------
+    >>> rows = [Watched(f"drift/location/{i}", "drift", str(i), "location") for i in range(8)]
+    >>> pools_of([*rows, Watched("drift/tails/0", "drift", "0", "tails")])[-2:]
+    ('drift/location', 'drift')
+    """
+    kinds = [f"{w.family}/{w.kind}" for w in watched]
+    many = {kind for kind, count in Counter(kinds).items() if count >= FEW_CHECKS}
+    pairs = zip(kinds, watched, strict=True)
+    return tuple(kind if kind in many else w.pages_under for kind, w in pairs)
 
 
 def floors(layout: Layout, mu: Floats, part: float = 1.0) -> tuple[Floats, Floats]:

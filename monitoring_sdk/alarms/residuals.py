@@ -1,4 +1,4 @@
-"""Variance of residuals and how long they remember, steadied by all values of a family."""
+"""Variance of residuals and how long they remember, steadied by all values of a kind."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Floats = NDArray[np.floating[Any]]
 
 _TINY = 1e-30
 _LAGS = (1, 2, 3)
-_FEW_CHECKS = 8
+FEW_CHECKS = 8
 
 
-def _by_family(families: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    found = (np.flatnonzero(families == i) for i in np.unique(families))
+def _by_pool(pools: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    found = (np.flatnonzero(pools == i) for i in np.unique(pools))
     return [at for at in found if len(at)]
 
 
@@ -33,45 +33,51 @@ def correlogram(e: Floats, windows: Floats) -> list[Floats]:
 
 
 def memory(
-    raw: list[Floats], p_eff: Floats, windows: Floats, families: NDArray[np.int64]
+    raw: list[Floats],
+    seasonal: Floats,
+    period: int,
+    windows: Floats,
+    pools: NDArray[np.int64],
 ) -> tuple[Floats, Floats]:
-    """Return phi, pooled over all values, and kappa, shrunk within a family.
+    """Return phi, pooled over all values, and kappa, shrunk within a pool.
 
     A correlogram about a fitted mean is too low: the mean's own variance, g_inf/R, is missing in
-    every term, and the ratio's expansion takes 2 rho / R more (Marriott and Pope, 1954).
+    every term, and the ratio's expansion takes 2 rho / R more (Marriott and Pope, 1954). About a
+    fitted season only what lies whole seasons apart is missing.
     """
-    phi, kappa = np.full((*p_eff.shape[:-1], 1), 0.6, p_eff.dtype), np.zeros_like(p_eff)
+    phi, kappa = np.full((*seasonal.shape[:-1], 1), 0.6, seasonal.dtype), np.zeros_like(seasonal)
     for _ in range(3):
         infinite = 1 + 2 * kappa * phi / (1 - phi)
-        lost = np.minimum((infinite + p_eff - 1) / windows, 0.5)
-        found = [
-            r * (1 - lost) + lost + 2 * kappa * phi**lag / windows
-            for lag, r in zip(_LAGS, raw, strict=True)
-        ]
+        found = []
+        for lag, r in zip(_LAGS, raw, strict=True):
+            apart = kappa * (phi ** abs(period - lag) + phi ** (period + lag))
+            lost = (1 - seasonal) * infinite + seasonal * period * apart
+            lost = np.minimum(lost / windows, 0.5)
+            found.append(r * (1 - lost) + lost + 2 * kappa * phi**lag / windows)
         means = [f.mean(-1, keepdims=True) for f in found]
         ratio = (means[1] + means[2]) / np.maximum(means[0] + means[1], 0.02)
-        phi = np.where(means[0] > 0.03, np.clip(ratio, 0.4, 0.95), 0.6).astype(p_eff.dtype)
+        phi = np.where(means[0] > 0.03, np.clip(ratio, 0.4, 0.95), 0.6).astype(seasonal.dtype)
         first = found[0].copy()
         noise = float(np.mean(1 / windows))
-        for at in _by_family(families):
+        for at in _by_pool(pools):
             own = found[0][..., at]
             middle = np.maximum(own.mean(-1, keepdims=True), 0)
-            spread = own.var(-1, keepdims=True) if len(at) >= _FEW_CHECKS else 2 * noise
+            spread = own.var(-1, keepdims=True) if len(at) >= FEW_CHECKS else 2 * noise
             real = np.maximum(spread - noise, 0)
             first[..., at] = middle + (own - middle) * real / (real + noise)
         kappa = np.clip(np.clip(first, 0, 0.95) / phi, 0, 1)
     return phi, kappa
 
 
-def moderated(s2: Floats, theory: Floats, freedom: Floats, families: NDArray[np.int64]) -> Floats:
-    """Shrink variances towards a common multiple of the theoretical ones, family by family.
+def moderated(s2: Floats, theory: Floats, freedom: Floats, pools: NDArray[np.int64]) -> Floats:
+    """Shrink variances towards a common multiple of the theoretical ones, pool by pool.
 
     The prior's weight and place follow from how the log ratios spread (Smyth, 2004, SAGMB 3:3).
     """
     out = s2.copy()
-    for at in _by_family(families):
+    for at in _by_pool(pools):
         at = at[theory[at] > 0]
-        if len(at) < _FEW_CHECKS:
+        if len(at) < FEW_CHECKS:
             continue
         half = freedom[..., at] / 2
         log = np.log(np.maximum(s2[..., at], _TINY) / theory[at])

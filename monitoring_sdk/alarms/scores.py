@@ -48,9 +48,9 @@ def _sums(x: Floats, w: int) -> Floats:
 def standard_errors(n: Floats, counts: Floats, fit: Fit, w: int) -> Floats:
     """Return the standard error of a mean deviation over the last `w` windows.
 
-    Z = mean / sqrt(v(n) g_w / m + v [g_inf / R + (p_eff - 1) / (R min(w, P))]), m the windows with
-    a value. The last two terms are the error of the baseline's own mean and season: looking at
-    more windows does not lessen them.
+    Its square is v(n) g_w / m + v [(1 - s) g_inf + s P g_u / u] / R, m the windows with a value,
+    s how far the season is believed, u = min(w, P). The last term is the error of the baseline's
+    own mean and season: looking at more windows than a season does not lessen it.
 
     Parameters
     ----------
@@ -62,7 +62,9 @@ def standard_errors(n: Floats, counts: Floats, fit: Fit, w: int) -> Floats:
     w : int
     """
     period = fit.season.shape[-2]
-    own = fit.g_infinity / fit.windows + (fit.p_eff - 1) / (fit.windows * min(w, period))
+    u = min(w, period)
+    own = (1 - fit.seasonal) * fit.g_infinity + fit.seasonal * period / u * fit.g(u)
+    own = own / fit.windows
     usual = fit.variance
     share = fit.g(w) / np.maximum(counts, 1).max(axis=-2) if _all_full(counts, w) else None
     if share is not None and _constant(n):
