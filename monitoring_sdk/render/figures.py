@@ -127,7 +127,7 @@ def check_figures(
         missing = int((~rows["judged"]).sum())
         caption = f"{said}; {_counted(len(rows), alerts, missing)}"
         if estimated["value"].notna().any():
-            caption += "; dotted: estimated without labels"
+            caption += "; dotted: estimated"
         figures.append(Figure(name_of, caption, svg(chart, name_of, caption)))
     return figures
 

@@ -17,7 +17,7 @@ TITLE = "Reliability"
 
 
 def reliability_chart(
-    bins: Sequence[Sequence[float]], *, size: tuple[int, int] = (200, 130), ink: str = PAGE_INK
+    bins: Sequence[Sequence[float]], *, size: tuple[int, int] = (420, 150), ink: str = PAGE_INK
 ) -> Drawing:
     """Draw the share of positives over the mean score, with intervals, beside the diagonal.
 
