@@ -373,6 +373,21 @@ def test_a_timestamp_that_holds_no_moments_is_refused(tmp_path: Path) -> None:
     assert "did you mean at?" in refused(tmp_path, some_rows(), "--timestamp", "att")
 
 
+def test_numbers_since_1970_are_moments_where_the_user_says_so(tmp_path: Path) -> None:
+    frame = some_rows()
+    frame["when"] = frame.pop("at").astype("datetime64[ms]").astype("int64")
+    assert "'when' may count time since 1970: if so, add --timestamp" in refused(tmp_path, frame)
+    found = drafted(tmp_path, frame, given=Given(timestamp="when"))
+    assert found.value("columns.timestamp") == {"column": "when", "unit": "ms"}
+
+
+def test_another_separator_is_named(tmp_path: Path) -> None:
+    some_rows().to_csv(tmp_path / "rows.csv", sep=";", index=False)
+    made = monitoring("init", tmp_path / "rows.csv")
+    assert made.exit_code == 2
+    assert "is it separated by ';'? columns of a CSV file are separated by commas" in made.stderr
+
+
 def test_without_a_prediction_it_is_said_what_is_missing(tmp_path: Path) -> None:
     told = refused(tmp_path, some_rows().rename(columns={"y_pred": "v1"}))
     assert told.startswith("no prediction: ")

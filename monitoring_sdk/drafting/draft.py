@@ -55,7 +55,7 @@ def draft(
     """
     rows = predictions.table
     found = Found(observe(rows))
-    moments = find_moments(rows, to_utc)
+    moments = find_moments(rows, to_utc, given.timestamp)
     at, guess = find_timestamp(moments, rows, given.timestamp)
     found.add(guess)
     _named(found, rows, moments, given)

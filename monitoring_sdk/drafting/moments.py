@@ -25,6 +25,7 @@ _SECONDS = (946_684_800.0, 4_102_444_800.0)
 _PER_SECOND: Mapping[Unit, float] = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _ISO = re.compile(r"\s*\d{4}-?\d\d-?\d\d")
 _OTHER_DATE = re.compile(r"\s*(\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|\d{4}[/.]\d{1,2}[/.]\d{1,2})")
+_OTHER_SEPARATORS = (";", "\t", "|")
 _TRIED = 1000
 _EVER = {"timestamp", "label_timestamp"}
 
@@ -60,16 +61,17 @@ class Moments:
         return bool((known == known.astype("datetime64[D]")).all())
 
 
-def find_moments(table: pa.Table, to_utc: ToUtc) -> dict[str, Moments]:
+def find_moments(table: pa.Table, to_utc: ToUtc, given: str | None = None) -> dict[str, Moments]:
     """Return the columns of a sample that hold moments: by type, as ISO 8601 text, as numbers.
 
-    Numbers count as moments only where the column's name says so too.
+    Numbers count as moments only where the column's name says so too, or the user does.
     """
     found = {}
     for name in dict.fromkeys(table.column_names):
         column = table.column(name).combine_chunks()
         kind = kind_of(column.type)
-        unit = _unit(name, column) if kind == "number" else None
+        named = name == given or any(hint(part, name) is not None for part in _EVER)
+        unit = _unit(column) if kind == "number" and named else None
         readable = kind == "moment" or unit or (kind == "text" and _looks_iso(column))
         if not readable:
             continue
@@ -86,9 +88,7 @@ def _looks_iso(column: pa.Array) -> bool:
     return bool(known) and all(_ISO.match(v) for v in known if v.strip())
 
 
-def _unit(name: str, column: pa.Array) -> Unit | None:
-    if all(hint(part, name) is None for part in _EVER):
-        return None
+def _unit(column: pa.Array) -> Unit | None:
     known = numbers(column)
     known = known[np.isfinite(known)]
     for unit, times in _PER_SECOND.items():
@@ -155,7 +155,7 @@ def _no_moments(name: str, table: pa.Table) -> str:
     return (
         f"--timestamp: column {name!r} ({table.schema.field(name).type}) holds no moments that can "
         "be read; allowed: timestamps, dates, ISO 8601 text, or numbers of s, ms, us or ns since "
-        "1970 in a column named for a time"
+        "1970 that are moments from 2000 to 2100"
     )
 
 
@@ -168,6 +168,14 @@ def _none_found(table: pa.Table) -> str:
     other = _other_dates(table, observe(table))
     if other:
         return f"{text}; {other[0]!r} looks like dates in another form: write it as ISO 8601"
+    for name in table.column_names:
+        column = table.column(name).combine_chunks()
+        if kind_of(column.type) == "number" and _unit(column) is not None:
+            return f"{text}; {name!r} may count time since 1970: if so, add --timestamp {name!r}"
+    only = table.column_names[0] if table.num_columns == 1 else ""
+    mark = next((m for m in _OTHER_SEPARATORS if m in only), None)
+    if mark is not None:
+        return f"{text}; is it separated by {mark!r}? columns of a CSV file are separated by commas"
     return f"{text}; add one, or name it with --timestamp"
 
 

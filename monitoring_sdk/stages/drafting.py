@@ -155,7 +155,7 @@ def _predictions(spec: SourceSpec, given: Given) -> tuple[Sampled, Mapping[str, 
     found: list[Moments] = []
 
     def timestamp(head: pa.Table) -> TimestampColumn:
-        at, _ = find_timestamp(find_moments(head, to_utc), head, given.timestamp)
+        at, _ = find_timestamp(find_moments(head, to_utc, given.timestamp), head, given.timestamp)
         found.append(at)
         return TimestampColumn(column=at.column, unit=at.unit)
 
@@ -166,7 +166,7 @@ def _predictions(spec: SourceSpec, given: Given) -> tuple[Sampled, Mapping[str, 
     (at,) = found
     if span is None:
         raise ConfigError(f"{name}: no row has a moment in {at.column}")
-    moments = find_moments(table, to_utc)
+    moments = find_moments(table, to_utc, given.timestamp)
     spec = with_partition(spec, table, moments.get(at.column, at))
     looked = "all" if table.num_rows == rows else f"{table.num_rows} of"
     place, said = written(spec, PREDICTIONS_URL)
