@@ -137,6 +137,7 @@ def fit_alarms(
     horizons = horizons_for(cadence_seconds, len(known))
     found = thresholds(
         fit,
+        counts,
         residuals,
         design,
         layout,

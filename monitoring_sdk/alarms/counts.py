@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from monitoring_sdk.alarms.residuals import Floats
+from monitoring_sdk.alarms.scores import sums
 
 _PRIOR_WINDOWS = 30.0
 
@@ -90,3 +91,32 @@ def count_scores(hits: Floats, rows: Floats, fit: CountFit) -> Floats:
     # The tail from the count itself on, which a count of nothing has in full.
     least = np.where(count > 0, special.betaincc(fit.hits, np.maximum(count, 1e-9), p), 1.0)
     return -special.ndtri(np.clip((upper + least) / 2, 1e-15, 1 - 1e-15))
+
+
+def simulated_scores(
+    fit: CountFit, rows: Floats, horizons: Sequence[int], count: int, rng: np.random.Generator
+) -> Floats:
+    """Simulate rates, references and windows, and score each window by its own reference.
+
+    Parameters
+    ----------
+    fit : CountFit
+    rows : array, shape (T, C)
+        Of the windows to come.
+    horizons : sequence of int
+    count : int
+        Simulations.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    array, shape (count, T, H, C)
+        Over the windows that there are, at the start.
+    """
+    rate = rng.gamma(fit.hits, 1.0, (count, len(fit.hits))) / fit.rows
+    seen = rng.poisson(rate * fit.rows) + 0.5
+    exposure = rows / fit.bunch
+    coming = rng.poisson(rate[:, None, :] * exposure).astype(float)
+    again = CountFit(seen[:, None, :], fit.rows, np.ones_like(fit.bunch))
+    found = [count_scores(sums(coming, w), sums(exposure, w), again) for w in horizons]
+    return np.stack(found, axis=2)

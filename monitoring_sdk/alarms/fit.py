@@ -191,7 +191,8 @@ def _outlying(e: Floats, fit: Fit, design: Design) -> NDArray[np.bool_]:
     """Say which values lie so far out that they belong to an incident, not to the reference."""
     known = design.known
     with np.errstate(all="ignore"):
-        held = np.where(known, e, np.nan)
+        # A value without any window is not medianed: that would warn.
+        held = np.where(known | ~known.any(axis=0), e, np.nan)
         held = held - np.nanmedian(held, axis=0)
         spread = np.nanmedian(np.abs(held), axis=0) / special.ndtri(0.75)
         spread = spread * np.sqrt(fit.windows / np.maximum(fit.windows - fit.p_eff, 1))

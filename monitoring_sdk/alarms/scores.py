@@ -30,7 +30,7 @@ def trailing_means(e: Floats, w: int) -> tuple[Floats, Floats]:
     known = np.isfinite(e)
     if w == 1:
         return e, known.astype(e.dtype)
-    total, count = _sums(np.where(known, e, 0), w), _sums(known.astype(e.dtype), w)
+    total, count = sums(np.where(known, e, 0), w), sums(known.astype(e.dtype), w)
     enough = count >= np.ceil(_FILLED * w)
     enough[..., : w - 1, :] = False
     count = np.where(enough, count, 0)
@@ -38,7 +38,7 @@ def trailing_means(e: Floats, w: int) -> tuple[Floats, Floats]:
         return np.where(enough, total / count, np.nan), count
 
 
-def _sums(x: Floats, w: int) -> Floats:
+def sums(x: Floats, w: int) -> Floats:
     """Return sums over the last `w` windows; over fewer at the start."""
     total = np.cumsum(x, axis=-2)
     total[..., w:, :] -= total[..., :-w, :].copy()
@@ -87,7 +87,7 @@ def _all_full(counts: Floats, w: int) -> bool:
 def _mean_inverse(n: Floats, w: int) -> Floats:
     """Return the mean of 1/n over the last windows that have rows."""
     known = (n > 0).astype(float)
-    return _sums(known / np.maximum(n, 1), w) / np.maximum(_sums(known, w), 1)
+    return sums(known / np.maximum(n, 1), w) / np.maximum(sums(known, w), 1)
 
 
 def scores(

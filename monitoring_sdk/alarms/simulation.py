@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring_sdk.alarms.counts import CountFit, simulated_scores
 from monitoring_sdk.alarms.fit import Design, Fit, estimate
 from monitoring_sdk.alarms.layout import Layout, floors
 from monitoring_sdk.alarms.residuals import Floats
@@ -18,6 +19,8 @@ _FEWEST, _MOST = 48, 240
 _BURN_IN = 20
 _SMOOTHING = 0.02
 _UNIT_TAIL = 0.995
+_TIMES_USED = 4
+_LEAST_SCALE = 2.3
 _NO_MEMORY, _MUCH_MEMORY = 0.02, 0.15
 
 
@@ -61,6 +64,7 @@ class _World:
     """What futures are drawn from: a fit, factors of its residuals, and the rows to come."""
 
     fit: Fit
+    counts: CountFit
     short: Floats
     lasting: Floats
     design: Design
@@ -150,6 +154,14 @@ def _unfitted(design: Design) -> NDArray[np.bool_]:
     return np.asarray(~design.known.any(axis=0))
 
 
+def _rare_scores(world: _World, count: int, rng: np.random.Generator) -> Floats:
+    """Return scores of what is counted, shape (count, T, H, C); a quarter is drawn, four times."""
+    drawn = -(-count // _TIMES_USED)
+    rows = world.rows[:, world.layout.counted]
+    found = simulated_scores(world.counts, rows, world.horizons, drawn, rng)
+    return np.tile(found.astype(np.float32), (_TIMES_USED, 1, 1, 1))[:count]
+
+
 def _simulate(world: _World, count: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """Return raw statistics of futures, the same with floors, and those of references."""
     layout, design = world.layout, world.design
@@ -164,12 +176,13 @@ def _simulate(world: _World, count: int, rng: np.random.Generator) -> tuple[Floa
     ahead = np.concatenate([e[:, windows - lead :], ahead], axis=1) if lead else ahead
     n = np.concatenate([design.n[windows - lead :], world.rows]) if lead else world.rows
     raw, gated = [], []
-    counted = _unfitted(design)
-    for w in world.horizons:
+    rare = _rare_scores(world, count, rng)
+    for row, w in enumerate(world.horizons):
         means, counts = trailing_means(ahead, w)
         z = means / standard_errors(n, counts, fitted, w)
         z, means = z[:, lead:], means[:, lead:]
-        z[..., counted] = rng.standard_normal((*z.shape[:-1], int(counted.sum())), dtype=np.float32)
+        z[..., layout.counted] = rare[:, :, row]
+        z[..., _unfitted(design) & ~layout.counted] = 0
         (above, below), (above_half, below_half) = world.floors
         found = layout.statistics(z)
         raw.append(found)
@@ -184,6 +197,7 @@ def _simulate(world: _World, count: int, rng: np.random.Generator) -> tuple[Floa
 
 def futures(
     fit: Fit,
+    counts: CountFit,
     residuals: Floats,
     design: Design,
     layout: Layout,
@@ -195,7 +209,7 @@ def futures(
 
     Parameters
     ----------
-    fit, residuals : Fit, array of shape (R, K)
+    fit, counts, residuals : Fit, CountFit, array of shape (R, K)
     design : Design
     layout : Layout
     span : int
@@ -208,6 +222,7 @@ def futures(
     phase = None if design.phase is None else design.phase[coming]
     world = _World(
         fit,
+        counts,
         *_factors(residuals, fit, design),
         design,
         layout,
@@ -234,7 +249,7 @@ def futures(
     assert centre is not None
     assert spread is not None
     units = np.concatenate(scores)
-    scale = np.maximum(np.quantile(units, _UNIT_TAIL, axis=(0, 1)), 1e-6)
+    scale = np.maximum(np.quantile(units, _UNIT_TAIL, axis=(0, 1)), _LEAST_SCALE)
     return Run(
         scores=layout.family_maxima(units / scale),
         gated=layout.family_maxima(np.concatenate(gated) / scale),

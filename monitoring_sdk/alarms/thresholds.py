@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from monitoring_sdk.alarms.counts import CountFit
 from monitoring_sdk.alarms.fit import Design, Fit
 from monitoring_sdk.alarms.layout import Layout
 from monitoring_sdk.alarms.residuals import Floats
@@ -186,6 +187,7 @@ def _levels(run: Run, layout: Layout, weights: Floats, target: float) -> tuple[F
 
 def thresholds(
     fit: Fit,
+    counts: CountFit,
     residuals: Floats,
     design: Design,
     layout: Layout,
@@ -203,6 +205,8 @@ def thresholds(
     ----------
     fit, residuals : Fit, array of shape (R, K)
         As `monitoring_sdk.alarms.fit.estimate` gives them.
+    counts : CountFit
+        Of what is counted.
     design : Design
     layout : Layout
     budget_pages : float
@@ -216,7 +220,7 @@ def thresholds(
         Of the budget, how much to plan for.
     seed : int
     """
-    run = futures(fit, residuals, design, layout, windows, tuple(horizons), seed)
+    run = futures(fit, counts, residuals, design, layout, windows, tuple(horizons), seed)
     weights = _shares(layout, shares, len(horizons))
     level, pages = _levels(run, layout, weights, safety * budget_pages)
     own = leave_one_out(fit, residuals, design)
