@@ -133,6 +133,9 @@ def _by_reference(m: Measurement, series: ReferenceSeries | None, tests: int) ->
     limit = nearest(found, value)
     if limit is None:
         return Verdict("insufficient", reason="too few reference windows for a limit; set one")
+    if m.least is not None and limit.direction == "below" and limit.near < m.least:
+        reason = f"the reference windows differ too much: a limit would lie at {limit.near:.3g}"
+        return Verdict("insufficient", reason=f"{reason}, below any value; set one")
     exceeded = limit.passed(value)
     if limit.far_passed(value):
         reason = f"far beyond: past {limit.far:.6g} one window is enough"

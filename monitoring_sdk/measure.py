@@ -119,8 +119,9 @@ class Layout:
 class Measurement:
     """A value and how it is to be judged.
 
-    From `noise` to `scale` they are as `alarms.provisional.limits` takes them; then comes the slice
-    of the rows that the value is of: `version` None stands for all of them, or the champion's.
+    From `noise` to `scale` they are as `alarms.provisional.limits` takes them; `least` is the
+    smallest value that there can be. Then comes the slice of the rows that the value is of:
+    `version` None stands for all of them, or the champion's.
     """
 
     family: Family
@@ -134,6 +135,7 @@ class Measurement:
     centred: bool = True
     counted: bool = False
     scale: Scale = "linear"
+    least: float | None = None
     segment: Mapping[str, str] | None = None
     version: str | None = None
 
@@ -221,6 +223,20 @@ def metrics_for(task: str, wanted: Sequence[str] | None, rows: LabelledRows) -> 
     return tuple(n for n in METRIC_DEFAULTS[task] if find_metric(n, task).needs <= rows.columns)
 
 
+def least_of(name: str, better: str) -> float | None:
+    """Return the smallest value of a metric of which more is better; None without one.
+
+    Examples
+    --------
+    >>> least_of("f1", "higher"), least_of("mcc", "higher"), least_of("r2", "higher")
+    (0.0, -1.0, None)
+    """
+    base = name.partition("@")[0]
+    if better != "higher" or base in RAW_UNITS or _SCALE.get(base) == "log_to_1":
+        return None
+    return -1.0 if base == "mcc" else 0.0
+
+
 def measure_metrics(
     rows: LabelledRows,
     task: str,
@@ -241,6 +257,7 @@ def measure_metrics(
                 floor=0.0 if raw else METRIC_FLOOR,
                 relative_floor=RELATIVE_METRIC_FLOOR if raw else 0.0,
                 scale=_SCALE.get(name.partition("@")[0], "linear"),
+                least=least_of(name, row.better),
                 segment=segment,
                 version=version,
             )

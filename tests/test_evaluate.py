@@ -178,3 +178,14 @@ def test_two_windows_running_make_an_alert() -> None:
 
 def test_a_user_s_limit_needs_no_second_window() -> None:
     assert judged(psi(0.3), [Rule(max=0.25)]).status == "alert"
+
+
+def test_a_limit_that_no_value_can_pass_is_none() -> None:
+    wild = ReferenceSeries((0.05, 0.9, 0.2, 0.7, 0.4, 0.1, 0.8), (500,) * 7)
+    recall = Measurement("performance", "recall", Value(0.0, n=500), "below", least=0.0)
+    check = judged(recall, reference=wild)
+    assert (check.status, check.threshold) == ("insufficient", None)
+    assert check.reason.startswith("the reference windows differ too much: a limit would lie at -")
+    free = dataclasses.replace(recall, least=None)
+    assert judged(free, reference=wild).status == "ok"
+    assert judged(recall, [Rule(min=0.1)], reference=wild).status == "alert"

@@ -18,7 +18,13 @@ from monitoring_sdk.estimation.rows import Reference, Rows
 from monitoring_sdk.estimation.series import reference_estimates
 from monitoring_sdk.estimation.table import estimable, estimate
 from monitoring_sdk.evaluate import judge
-from monitoring_sdk.measure import METRIC_FLOOR, RAW_UNITS, RELATIVE_METRIC_FLOOR, Measurement
+from monitoring_sdk.measure import (
+    METRIC_FLOOR,
+    RAW_UNITS,
+    RELATIVE_METRIC_FLOOR,
+    Measurement,
+    least_of,
+)
 from monitoring_sdk.metrics.table import find_metric
 from monitoring_sdk.profile.levels import canonical_level
 from monitoring_sdk.profile.segments import level_codes
@@ -150,6 +156,7 @@ def _measurement(config: MonitorConfig, name: str, value: Value) -> Measurement:
         "below" if find_metric(name, config.task).better == "higher" else "above",
         floor=0.0 if raw else METRIC_FLOOR,
         relative_floor=RELATIVE_METRIC_FLOOR if raw else 0.0,
+        least=least_of(name, find_metric(name, config.task).better),
     )
 
 
