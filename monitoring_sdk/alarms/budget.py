@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitoring_sdk.alarms.counts import fit_counts
 from monitoring_sdk.alarms.evidence import table
-from monitoring_sdk.alarms.fit import design_of, estimate
+from monitoring_sdk.alarms.fit import design_of, fit_design
 from monitoring_sdk.alarms.judging import Alarms, Budget, CheckAlarm, Judgement
 from monitoring_sdk.alarms.layout import lay_out, pools_of
 from monitoring_sdk.alarms.thresholds import thresholds
@@ -132,7 +132,7 @@ def fit_alarms(
     counts = fit_counts(x[:, layout.counted], n[:, layout.counted])
     x[:, layout.counted] = np.nan
     design = design_of(x, n, _theory(known, keys), pools_of(watched), at)
-    fit, residuals = estimate(np.where(design.known, x, 0.0), design)
+    fit, residuals = fit_design(x, design)
     span, pages = _span(budget, cadence_seconds)
     horizons = horizons_for(cadence_seconds, len(known))
     found = thresholds(

@@ -12,7 +12,7 @@ from monitoring_sdk.alarms.counts import CountFit, count_scores
 from monitoring_sdk.alarms.fit import Fit
 from monitoring_sdk.alarms.layout import Layout
 from monitoring_sdk.alarms.residuals import Floats
-from monitoring_sdk.alarms.scores import standard_errors, trailing_means
+from monitoring_sdk.alarms.scores import read, standard_errors, trailing_means
 from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watched import from_angle
 
@@ -112,7 +112,7 @@ def gather(
     for w in horizons:
         means, filled = trailing_means(x - usual, w)
         spread = standard_errors(n, filled, fit, w) + np.zeros_like(x)
-        found = means / spread
+        found = read(means / spread, fit, w)
         hits = trailing_means(np.where(n > 0, x * n, np.nan)[:, layout.counted], w)[0]
         rows = trailing_means(np.where(n > 0, n, np.nan)[:, layout.counted], w)[0]
         with np.errstate(invalid="ignore", divide="ignore"):

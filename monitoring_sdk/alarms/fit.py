@@ -7,16 +7,17 @@ simulated references in one call.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from monitoring_sdk.alarms.residuals import Floats, correlogram, memory, moderated
+from monitoring_sdk.alarms.residuals import Floats, correlogram, memory, moderated, skewness
 
 _TINY = 1e-30
+_CONSTANT = 0.1
 _ROBUST_CUT, _MOST_OUTLYING = 5.0, 0.2
 
 
@@ -40,6 +41,8 @@ class Fit:
         Reference windows with a value.
     rows : array, shape (K,)
         Harmonic mean of their rows.
+    skew : array, shape (K,)
+        Of a window's deviation; scores are read as if it were none.
     """
 
     mu: Floats
@@ -51,6 +54,7 @@ class Fit:
     p_eff: Floats
     windows: Floats
     rows: Floats
+    skew: Floats
 
     @property
     def variance(self) -> Floats:
@@ -184,7 +188,8 @@ def estimate(x: Floats, design: Design) -> tuple[Fit, Floats]:
     v = np.where(v > _TINY, v, 1.0)
     sampled = np.clip(usual / v, 0, 1)
     tau2, sigma2 = v * (1 - sampled), v * sampled * rows
-    return Fit(mu, season, tau2, sigma2, phi, kappa, p_eff, windows, rows), e
+    none = np.zeros(x.shape[-1])
+    return Fit(mu, season, tau2, sigma2, phi, kappa, p_eff, windows, rows, none), e
 
 
 def _outlying(e: Floats, fit: Fit, design: Design) -> NDArray[np.bool_]:
@@ -205,6 +210,17 @@ def _outlying(e: Floats, fit: Fit, design: Design) -> NDArray[np.bool_]:
     return far & (far.sum(0) <= _MOST_OUTLYING * fit.windows)
 
 
+def _nearly_constant(
+    x: Floats, n: Floats, known: NDArray[np.bool_], theory: Floats
+) -> NDArray[np.bool_]:
+    """Say which values hardly move, as of a column without nulls: a pool would drown in them."""
+    count = np.maximum(known.sum(0), 1)
+    held = np.where(known, x, 0.0)
+    variance = (np.where(known, held - held.sum(0) / count, 0.0) ** 2).sum(0) / count
+    expected = theory * np.where(known, 1 / np.maximum(n, 1), 0.0).sum(0) / count
+    return np.asarray((variance <= _CONSTANT * expected) | (variance <= _TINY))
+
+
 def design_of(
     x: Floats,
     n: Floats,
@@ -218,6 +234,7 @@ def design_of(
     """
     at = np.unique(np.array(pools, dtype=str), return_inverse=True)[1]
     known = np.isfinite(x) & (n > 0)
+    at[_nearly_constant(x, n, known, np.asarray(theory))] = at.max(initial=0) + 1
     design = Design(np.asarray(n, np.float64), known, np.asarray(theory), at, phase)
     if len(x) < 5:
         return design
@@ -260,5 +277,10 @@ def fit(
     >>> found.mu.round(1).tolist(), np.sqrt(found.variance).round(2).tolist()
     ([3.0, 3.0], [0.1, 0.1])
     """
-    design = design_of(x, n, theory, pools, phase)
-    return estimate(np.where(design.known, x, 0.0), design)[0]
+    return fit_design(x, design_of(x, n, theory, pools, phase))[0]
+
+
+def fit_design(x: Floats, design: Design) -> tuple[Fit, Floats]:
+    """Fit one reference of a design, shape (R, K): as `estimate`, and the skewness."""
+    found, e = estimate(np.where(design.known, x, 0.0), design)
+    return replace(found, skew=skewness(e, design.known, design.pools)), e

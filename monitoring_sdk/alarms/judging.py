@@ -15,6 +15,7 @@ from monitoring_sdk.alarms.evidence import Evidence, gather, natural, table
 from monitoring_sdk.alarms.fit import Fit
 from monitoring_sdk.alarms.layout import Layout, lay_out
 from monitoring_sdk.alarms.paging import Paging, PagingState, limits, page
+from monitoring_sdk.alarms.scores import skew_over
 from monitoring_sdk.alarms.thresholds import Thresholds
 from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watched import Watched, from_angle
@@ -200,7 +201,8 @@ class Alarms:
             z = found.z[-1, row, at]
             if not np.isfinite(z):
                 continue
-            limit = _limit(self.watched[at], found, row, at, need)
+            skew = float(skew_over(self.fit, self._w(row))[at])
+            limit = _limit(self.watched[at], found, row, at, need, skew)
             effect = float(found.effect[-1, row, at])
             own = float(value[at]) if np.isfinite(value[at]) else None
             out.append(CheckAlarm(key, own, effect, limit, self._w(row), float(z), need, passed))
@@ -238,14 +240,17 @@ class Alarms:
         )
 
 
-def _limit(watched: Watched, found: Evidence, row: int, at: int, need: float) -> float | None:
+def _limit(
+    watched: Watched, found: Evidence, row: int, at: int, need: float, skew: float
+) -> float | None:
     """Return the mean at which a value would pass, on the side where it lies, in its units."""
     usual, error = float(found.usual[-1, at]), float(found.error[-1, row, at])
     if not np.isfinite(error) or not np.isfinite(need):
         return None
     up = found.effect[-1, row, at] >= 0 if watched.side == "both" else watched.side == "above"
     sign = 1.0 if up else -1.0
-    edge = usual + sign * need * error
+    score = sign * need
+    edge = usual + error * (score + skew * (score**2 - 1) / 6)
     if watched.scale == "share":
         usual, edge = float(from_angle(usual)), float(from_angle(edge))
     floor = usual + sign * watched.floor

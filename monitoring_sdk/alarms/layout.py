@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring_sdk.alarms.residuals import FEW_CHECKS, Floats
+from monitoring_sdk.alarms.residuals import Floats
 from monitoring_sdk.alarms.watched import FAMILIES, Watched, from_angle
 
 ALL_LOCATIONS = "drift/location"
@@ -148,21 +147,17 @@ def lay_out(watched: Sequence[Watched]) -> Layout:
 
 
 def pools_of(watched: Sequence[Watched]) -> tuple[str, ...]:
-    """Return which values steady each other's variance and memory.
+    """Return which values steady each other's variance, skew and memory: those of one kind.
 
-    Those of one kind in a family, where there are eight; else what is left of the family. Locations
-    move from day to day where tails do not: in one pool, the many would hide how much the few vary.
+    Locations move from day to day where tails do not: in one pool, the many would hide how much
+    the few vary.
 
     Examples
     --------
-    >>> rows = [Watched(f"drift/location/{i}", "drift", str(i), "location") for i in range(8)]
-    >>> pools_of([*rows, Watched("drift/tails/0", "drift", "0", "tails")])[-2:]
-    ('drift/location', 'drift')
+    >>> pools_of([Watched("drift/tails/age", "drift", "age", "tails")])
+    ('drift/tails',)
     """
-    kinds = [f"{w.family}/{w.kind}" for w in watched]
-    many = {kind for kind, count in Counter(kinds).items() if count >= FEW_CHECKS}
-    pairs = zip(kinds, watched, strict=True)
-    return tuple(kind if kind in many else w.pages_under for kind, w in pairs)
+    return tuple(f"{w.family}/{w.kind}" for w in watched)
 
 
 def floors(layout: Layout, mu: Floats, part: float = 1.0) -> tuple[Floats, Floats]:

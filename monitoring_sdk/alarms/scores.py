@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring_sdk.alarms.fit import Fit, Floats
+from monitoring_sdk.alarms.fit import Fit
+from monitoring_sdk.alarms.residuals import Floats, unskewed
 
 _FILLED = 0.5
 """Of a horizon's windows at least this share must have a value."""
@@ -90,6 +91,16 @@ def _mean_inverse(n: Floats, w: int) -> Floats:
     return sums(known / np.maximum(n, 1), w) / np.maximum(sums(known, w), 1)
 
 
+def read(z: Floats, fit: Fit, w: int) -> Floats:
+    """Return scores over `w` windows as normal ones, without the skewness that a mean keeps."""
+    return unskewed(z, skew_over(fit, w))
+
+
+def skew_over(fit: Fit, w: int) -> Floats:
+    """Return the skewness of a mean of `w` windows, shape (K,)."""
+    return fit.skew * np.sqrt(fit.g(w) / w)
+
+
 def scores(
     x: Floats,
     n: Floats,
@@ -127,5 +138,5 @@ def scores(
     e, found = x - fit.expected(phase, len(x)), []
     for w in horizons:
         means, counts = trailing_means(e, w)
-        found.append(means / standard_errors(n, counts, fit, w))
+        found.append(read(means / standard_errors(n, counts, fit, w), fit, w))
     return np.stack(found, axis=-2)

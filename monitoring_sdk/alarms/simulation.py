@@ -19,7 +19,7 @@ _FEWEST, _MOST = 48, 240
 _BURN_IN = 20
 _SMOOTHING = 0.02
 _UNIT_TAIL = 0.995
-_TIMES_USED = 4
+_TIMES_USED = 8
 _LEAST_SCALE = 2.3
 _NO_MEMORY, _MUCH_MEMORY = 0.02, 0.15
 
@@ -155,7 +155,7 @@ def _unfitted(design: Design) -> NDArray[np.bool_]:
 
 
 def _rare_scores(world: _World, count: int, rng: np.random.Generator) -> Floats:
-    """Return scores of what is counted, shape (count, T, H, C); a quarter is drawn, four times."""
+    """Return scores of what is counted, shape (count, T, H, C); each draw is used eight times."""
     drawn = -(-count // _TIMES_USED)
     rows = world.rows[:, world.layout.counted]
     found = simulated_scores(world.counts, rows, world.horizons, drawn, rng)
