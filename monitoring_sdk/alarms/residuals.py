@@ -126,5 +126,7 @@ def unskewed(z: Floats, skew: Floats) -> Floats:
     [-3.6, 0.05, 3.45]
     """
     safe = np.where(np.abs(skew) < 1e-6, 1.0, skew)
-    root = np.sqrt(np.maximum(1 + (2 * safe / 3) * (z + safe / 6), 0))
+    square = 1 + (2 * safe / 3) * (z + safe / 6)
+    # Where the parabola has no inverse any more, straight on: further out stays further out.
+    root = np.where(square > 0.25, np.sqrt(np.maximum(square, 0.25)), square + 0.25)
     return np.where(np.abs(skew) < 1e-6, z, 3 / safe * (root - 1))

@@ -17,10 +17,10 @@ FAMILIES = ("drift", "prediction", "performance", "quality")
 """The families that page, in the order of every array by family."""
 
 SHARES: Mapping[str, float] = {
-    "drift": 0.40,
-    "prediction": 0.15,
-    "performance": 0.25,
-    "quality": 0.20,
+    "drift": 0.50,
+    "prediction": 0.12,
+    "performance": 0.22,
+    "quality": 0.16,
 }
 """How the budget of false pages is split over the families."""
 
