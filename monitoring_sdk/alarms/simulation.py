@@ -217,9 +217,7 @@ def futures(
     horizons : tuple of int
     seed : int
     """
-    rng = np.random.default_rng(seed)
     coming = _coming(design, span)
-    phase = None if design.phase is None else design.phase[coming]
     world = _World(
         fit,
         counts,
@@ -229,31 +227,36 @@ def futures(
         horizons,
         span,
         design.n[coming],
-        phase,
+        None if design.phase is None else design.phase[coming],
         (floors(layout, fit.mu), floors(layout, fit.mu, 0.5)),
     )
+    return _run(world, np.random.default_rng(seed))
+
+
+def _run(world: _World, rng: np.random.Generator) -> Run:
+    """Simulate in parts that fit in memory; the first sets the scale of the energies."""
+    layout, span = world.layout, world.span
     sims = int(np.clip(_SIMULATED_WINDOWS // span, _FEWEST, _MOST))
-    size = max(1, min(sims, _AT_ONCE // ((len(design.n) + span) * len(layout.watched))))
-    centre = spread = scale = None
-    scores, gated, reference = [], [], []
-    done = 0
-    while done < sims:
-        raw, held, own = _simulate(world, min(size, sims - done), rng)
+    size = _AT_ONCE // ((len(world.design.n) + span) * len(layout.watched))
+    centre = spread = None
+    parts: list[tuple[Floats, Floats, Floats]] = []
+    for done in range(0, sims, max(1, size)):
+        raw, held, own = _simulate(world, min(max(1, size), sims - done), rng)
         if centre is None or spread is None:
             energies = raw[..., len(layout.watched) :]
             centre, spread = energies.mean((0, 1)), np.maximum(energies.std((0, 1)), 1e-6)
-        scores.append(layout.unit_maxima(standardise(raw, centre, spread)))
-        gated.append(layout.unit_maxima(standardise(held, centre, spread)))
-        reference.append(layout.unit_maxima(standardise(own, centre[0], spread[0])))
-        done += len(raw)
+        found = standardise(raw, centre, spread), standardise(held, centre, spread)
+        reference = standardise(own, centre[0], spread[0])
+        raw_units, held_units, own_units = (layout.unit_maxima(x) for x in (*found, reference))
+        parts.append((raw_units, held_units, own_units))
     assert centre is not None
     assert spread is not None
-    units = np.concatenate(scores)
+    units, gated, reference = (np.concatenate(x) for x in zip(*parts, strict=True))
     scale = np.maximum(np.quantile(units, _UNIT_TAIL, axis=(0, 1)), _LEAST_SCALE)
     return Run(
         scores=layout.family_maxima(units / scale),
-        gated=layout.family_maxima(np.concatenate(gated) / scale),
-        reference=layout.family_maxima(np.concatenate(reference) / scale[0]),
+        gated=layout.family_maxima(gated / scale),
+        reference=layout.family_maxima(reference / scale[0]),
         unit_scale=scale,
         centre=centre,
         spread=spread,
