@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from monitoring_sdk.alarms.fit import Fit
 from monitoring_sdk.alarms.residuals import Floats, unskewed
 
+_OUTWARDS = 0.35
 _FILLED = 0.5
 """Of a horizon's windows at least this share must have a value."""
 
@@ -92,8 +93,14 @@ def _mean_inverse(n: Floats, w: int) -> Floats:
 
 
 def read(z: Floats, fit: Fit, w: int) -> Floats:
-    """Return scores over `w` windows as normal ones, without the skewness that a mean keeps."""
-    return unskewed(z, skew_over(fit, w))
+    """Return scores over `w` windows as normal ones, without the skewness that a mean keeps.
+
+    Inwards in full, outwards in part: a tail shorter than normal is not as short as the third
+    moment says, which few rows near zero get from their other side (of 2 asin sqrt of five expected
+    hits in 500 rows, 3.65 is read as 4.1, and is 3.81 by the binomial law).
+    """
+    found = unskewed(z, skew_over(fit, w))
+    return np.where(np.abs(found) > np.abs(z), z + _OUTWARDS * (found - z), found)
 
 
 def skew_over(fit: Fit, w: int) -> Floats:

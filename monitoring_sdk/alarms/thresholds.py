@@ -26,6 +26,7 @@ SAFETY = 0.5
 """Of the budget this much is planned for: what a model of the windows does not know costs too."""
 
 _UNGATED = 2.0
+_USUAL_SPAN = 60
 _GUARD_MOST = 1.6
 
 
@@ -125,6 +126,15 @@ def tail_quantile(ordered: Floats, p: float) -> float:
     squares = top**2
     mean = max(float((squares - squares[0]).mean()), 1e-9)
     return float(np.sqrt(squares[0] + mean * np.log(len(top) / n / p)))
+
+
+def _planned(safety: float, windows: int) -> float:
+    """Return the share of the budget to plan for.
+
+    Less of it over many windows: the further out a threshold lies, the more a tail that is not
+    quite as simulated costs.
+    """
+    return safety * min(1.0, (_USUAL_SPAN / windows) ** 0.15)
 
 
 def _tail_level(q: Floats, gated: Floats, target: float) -> tuple[float, float]:
@@ -227,7 +237,7 @@ def thresholds(
     """
     run = futures(fit, counts, residuals, design, layout, windows, tuple(horizons), seed)
     weights = _shares(layout, shares, len(horizons))
-    level, pages = _levels(run, layout, weights, safety * budget_pages)
+    level, pages = _levels(run, layout, weights, _planned(safety, windows) * budget_pages)
     own = leave_one_out(fit, residuals, design)
     units = layout.unit_maxima(run.standardised(layout.statistics(own), 0))
     observed = layout.family_maxima(units / run.unit_scale[0])
