@@ -38,7 +38,8 @@ from monitoring_sdk.stages.scan import scan, slicing_of
 from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window
 
-MOST_KEPT = 64
+MOST_KEPT = 512
+"""Calibrators are small; a backfill revises its windows at the end and needs them again."""
 
 _calibrators: dict[tuple[str, str, str], tuple[Reference, Calibrator | None]] = {}
 _series: dict[tuple[str, str, str], Mapping[str, ReferenceSeries]] = {}
