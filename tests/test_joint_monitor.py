@@ -11,6 +11,7 @@ from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import load_config
 from monitoring_sdk.errors import BaselineError
+from monitoring_sdk.stages import scan
 from monitoring_sdk.stages.checking import check_monitor
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
@@ -143,3 +144,27 @@ def test_numbers_are_no_moments_and_it_is_said_at_once(
     assert problem.startswith("columns.datetime.0: column 'due' holds numbers (int64)")
     with pytest.raises(BaselineError, match="holds numbers"):
         stages.build_baseline(config, now=FIRST + timedelta(days=BASELINE_DAYS))
+
+
+def test_of_a_large_window_some_rows_are_looked_at_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows(None, seed=5).to_parquet(tmp_path / "rows.parquet")
+    file = tmp_path / "joint.yaml"
+    file.write_text(MONITOR.format(folder=tmp_path))
+    config = load_config(file)
+    stages.build_baseline(config, now=FIRST + timedelta(days=BASELINE_DAYS))
+    window = next(config.cadence.windows(FIRST + timedelta(days=25), FIRST + timedelta(days=26)))
+    handle = stages.pull_window(config, window, window.end)
+    whole = scan.scan(handle).profile
+    scan.forget()
+    monkeypatch.setattr(scan, "JOINT_ROWS", ROWS // 3)
+    some = scan.scan(handle).profile
+    scan.forget()
+    assert (whole.vectors[""].n, some.vectors[""].n) == (ROWS, ROWS // 3)
+    assert some.vectors["vector"].n == ROWS // 3
+    errors = [p.columns["pca_error"] for p in (whole, some)]
+    assert [e.count for e in errors] == [ROWS, ROWS // 3]
+    assert errors[0].mean == pytest.approx(errors[1].mean, rel=0.3)
+    assert {**some.columns, "pca_error": None} == {**whole.columns, "pca_error": None}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,7 +18,7 @@ from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.metrics.operations import Served
-from monitoring_sdk.profile.derived import PCA_ERROR, derive
+from monitoring_sdk.profile.derived import PCA_ERROR, DerivedSpec, derive
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.joint import JointSpec, VectorBuilder
 from monitoring_sdk.profile.profile import Profile
@@ -25,7 +26,7 @@ from monitoring_sdk.profile.segments import Segmentation, level_codes
 from monitoring_sdk.profile.sliced import SlicedBuilder, Slicing
 from monitoring_sdk.stages import serving
 from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions, present
-from monitoring_sdk.stages.kept_rows import KeptRows
+from monitoring_sdk.stages.kept_rows import KeptRows, every
 from monitoring_sdk.window import Window
 
 
@@ -59,6 +60,9 @@ class Pass:
     versions: Mapping[str, int] = field(default_factory=dict)
     requests: Mapping[str, int] | None = None
 
+
+JOINT_ROWS = 200_000
+"""Of windows with more rows, about this many are looked at in all features together."""
 
 _last: dict[tuple[str, ...], Pass] = {}
 
@@ -184,13 +188,15 @@ def scan_rows(
         rows,
         config.columns.id,
     )
-    newest = None
+    newest, seen, step = None, 0, max(1, -(-rows // JOINT_ROWS))
     source = open_predictions(config)
     wanted = list(dict.fromkeys(names))
     for batch in source.scan(wanted, window=window, timestamp=at, missing_ok=True):
-        builder.add(derive(batch, spec.derived, moments=utc_moments))
-        vectors.add(batch)
+        some = batch if step == 1 else every(batch, seen, step, spec.sources)
+        builder.add(_with_derived(batch, some, -seen % step, step, spec.derived))
+        vectors.add(some)
         kept.add(batch)
+        seen += batch.num_rows
         top = pc.max(to_utc(batch.column(at.column), at.unit)).as_py() if batch.num_rows else None
         newest = max(filter(None, (newest, top)), default=None)
     profile, told = _with_vectors(builder.result(), vectors), _columns(kept.ids)
@@ -204,6 +210,21 @@ def scan_rows(
         dict(builder.versions),
         serving.requests_of_segments(config, by.segmentations, told, profile.rows),
     )
+
+
+def _with_derived(
+    batch: pa.RecordBatch, some: pa.RecordBatch, first: int, step: int, spec: DerivedSpec
+) -> pa.RecordBatch:
+    """Append the derived columns; what looks at all features, of some rows of a large window."""
+    if step == 1 or spec.pca is None:
+        return derive(batch, spec, moments=utc_moments)
+    found = derive(batch, dataclasses.replace(spec, pca=None), moments=utc_moments)
+    looked = derive(some, DerivedSpec(pca=spec.pca))
+    if PCA_ERROR not in looked.schema.names:
+        return found
+    errors = np.full(batch.num_rows, np.nan)
+    errors[first::step] = looked.column(PCA_ERROR).to_numpy(zero_copy_only=False)
+    return found.append_column(PCA_ERROR, pa.array(errors, from_pandas=True))
 
 
 def utc_moments(array: pa.Array, column: str) -> pa.Array:
