@@ -14,6 +14,7 @@ from monitoring_sdk.adapters.engine import insert_once
 from monitoring_sdk.adapters.schema import incident, lease, result, trigger
 from monitoring_sdk.decision import Decision, Part, ResultRow
 from monitoring_sdk.errors import StoreError
+from monitoring_sdk.feedback import Epoch, Feedback
 from monitoring_sdk.report import Incident, Trigger, timestamp
 from monitoring_sdk.window import Window
 
@@ -59,6 +60,14 @@ class Deciding:
         found = self._connection.execute(query).first()
         return None if found is None else incident_of(found)
 
+    def feedback(self) -> list[Feedback]:
+        """Return what people said about the model, oldest first."""
+        return []
+
+    def epochs(self) -> list[Epoch]:
+        """Return the model's epochs that began with an expected change, in order of time."""
+        return []
+
     def last_trigger(self) -> Trigger | None:
         """Return the model's newest trigger by logical time."""
         query = (
@@ -92,6 +101,23 @@ class Deciding:
         )
         found = self._connection.execute(query).first()
         return None if found is None else results.row_of(found)
+
+    def results(self, start: datetime, end: datetime, part: Part) -> list[ResultRow]:
+        """Return the newest verdict on a part of each window inside `[start, end)`, in order."""
+        query = results.select_newest().where(
+            result.c.model == self._model,
+            result.c.part == part,
+            result.c.window_start >= start,
+            result.c.window_end <= end,
+        )
+        found = self._connection.execute(query.order_by(result.c.window_end))
+        return [results.row_of(row) for row in found]
+
+    def incidents(self) -> list[Incident]:
+        """Return the model's incidents, oldest first."""
+        query = sa.select(incident).where(incident.c.model == self._model)
+        found = self._connection.execute(query.order_by(incident.c.opened, incident.c.id))
+        return [incident_of(row) for row in found]
 
     def save(self, decision: Decision) -> None:
         """Write a decision: verdicts, incident, trigger and messages; what is there stays as it is.

@@ -50,6 +50,8 @@ class CheckAlarm:
         Of the window; a share as a share.
     effect : float or None
         How far the mean over the horizon lies from normal, in the units of the value.
+    usual : float or None
+        What it usually is, in the same units; `usual + effect` is the mean over the horizon.
     limit : float or None
         The mean over the horizon at which it would pass, in the units of the value.
     horizon : int
@@ -63,6 +65,7 @@ class CheckAlarm:
     key: str
     value: float | None
     effect: float | None
+    usual: float | None
     limit: float | None
     horizon: int
     z: float
@@ -185,7 +188,7 @@ class Alarms:
         self, recent: Sequence[Values | None], found: Evidence, paging: Paging
     ) -> tuple[CheckAlarm, ...]:
         x, n = table(recent, self.keys[: len(self.watched)])
-        value = readable(x[-1], self.watched)
+        value, usual = (readable(v, self.watched) for v in (x[-1], found.usual[-1]))
         threshold = limits(self.thresholds, self.layout)
         horizons, k, out = self.thresholds.horizons, len(self.watched), []
         statistic = self.layout.statistics(np.nan_to_num(found.z[-1]))
@@ -198,7 +201,8 @@ class Alarms:
             need, passed = float(threshold[row, at]), bool(paging.ratios[row, at] > 1)
             if at >= k:
                 z = float(statistic[row, at])
-                out.append(CheckAlarm(key, None, None, None, horizons[row], z, need, passed))
+                none = (None, None, None, None)
+                out.append(CheckAlarm(key, *none, horizons[row], z, need, passed))
                 continue
             z = float(found.z[-1, row, at])
             if not np.isfinite(z):
@@ -210,7 +214,8 @@ class Alarms:
                 limit = _limit(self.watched[at], found, row, at, need, float(skew[row][at]))
             effect = float(found.effect[-1, row, at])
             own = float(value[at]) if np.isfinite(value[at]) else None
-            out.append(CheckAlarm(key, own, effect, limit, horizons[row], z, need, passed))
+            mean = (effect, float(usual[at]), limit)
+            out.append(CheckAlarm(key, own, *mean, horizons[row], z, need, passed))
         return tuple(out)
 
     def to_dict(self) -> dict[str, Any]:

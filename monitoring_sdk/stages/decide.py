@@ -23,6 +23,7 @@ from monitoring_sdk.report import (
     timestamp,
 )
 from monitoring_sdk.retraining import policy
+from monitoring_sdk.stages.alarms import Budgeting
 from monitoring_sdk.stages.concept import diagnosed
 from monitoring_sdk.window import Window
 
@@ -52,6 +53,14 @@ def confirm_rows(
             row, checks=checks, status=status, reason=reason
         )
     return tuple(done.values())
+
+
+def judged_rows(
+    tx: Deciding, config: MonitorConfig, rows: Sequence[ResultRow]
+) -> tuple[ResultRow, ...]:
+    """Judge rows beside the windows before them: by the budget, where their baseline has one."""
+    budgeting = Budgeting(tx, config)
+    return tuple(budgeting.judge(row) for row in confirm_rows(tx, config, rows))
 
 
 def _messages(
@@ -140,7 +149,7 @@ def decide_window(
         What was decided; a window older than the newest decided one only revises.
     """
     with store.deciding(config.model, holder=holder, now=now) as tx:
-        confirmed = confirm_rows(tx, config, [data, *performance])
+        confirmed = judged_rows(tx, config, [data, *performance])
         fresh = [row for row in confirmed if _is_news(tx, row, data)]
         checks = tuple(c for row in fresh for c in row.checks)
         own = next(row for row in confirmed if row.part == "data" and row.window == data.window)
