@@ -9,7 +9,7 @@ from typing import Protocol
 
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
-from monitoring_sdk.alarms.budget import Alarms
+from monitoring_sdk.alarms.budget import MOST_WINDOWS, Alarms
 from monitoring_sdk.alarms.judging import CheckAlarm
 from monitoring_sdk.alarms.paging import PagingState
 from monitoring_sdk.alarms.values import Values
@@ -32,7 +32,7 @@ from monitoring_sdk.stages.watching import (
 )
 from monitoring_sdk.window import Window
 
-_MOST_KEPT = 64
+_MOST_KEPT, _MOST_DAYS = 64, 120
 _DAY = timedelta(days=1)
 _fitted: dict[tuple[object, ...], Alarms | None] = {}
 
@@ -65,6 +65,7 @@ class Budgeting:
     def __init__(self, past: Past, config: MonitorConfig) -> None:
         self._past, self._config = past, config
         self._done: dict[tuple[Part, Window], ResultRow] = {}
+        self._read: dict[tuple[datetime, datetime, Part], dict[Window, ResultRow]] = {}
         self._incidents = past.incidents()
         self._epochs = past.epochs()
         feedback = past.feedback()
@@ -97,10 +98,16 @@ class Budgeting:
         return baselines.load(baselines_root(), self._config.model, version)
 
     def _results(self, start: datetime, end: datetime, part: Part) -> list[ResultRow]:
-        known = {r.window: r for r in self._past.results(start, end, part)}
-        for (p, window), row in self._done.items():
-            if p == part and start <= window.start and window.end <= end:
-                known[window] = row
+        """Return the verdicts of a span, those of this decision among them; read once."""
+        asked = (start, end, part)
+        if asked not in self._read:
+            self._read[asked] = {r.window: r for r in self._past.results(start, end, part)}
+        mine = {
+            w: row
+            for (p, w), row in self._done.items()
+            if p == part and start <= w.start and w.end <= end
+        }
+        known = self._read[asked] | mine
         return [known[w] for w in sorted(known)]
 
     def _shifts(self, row: ResultRow, baseline: Baseline) -> dict[str, float]:
@@ -181,27 +188,19 @@ class Budgeting:
 
         Windows of incidents are not among them. Thresholds are not set anew for every window.
         """
-        config = self._config
-        if config.reference_cadence != config.cadence:
+        config, known = self._config, len(baseline.windows)
+        room = MOST_WINDOWS - known
+        if config.reference_cadence != config.cadence or room <= 0:
             return [], ()
         start = max(baseline.span.end, baseline.valid_from or baseline.span.end)
-        data = self._results(start, row.window.start, "data")
-        usable = [
-            r for r in data if r.rows and r.baseline == row.baseline and not self._troubled(r)
-        ]
-        per_day = max(1, round(_DAY / config.cadence.approximate))
-        known = len(baseline.windows)
-        kept = max(0, windows_to_learn_from(known + len(usable), per_day) - known)
-        chosen = usable[:kept]
-        begun = [e.valid_from for e in self._epochs if e.valid_from <= row.window.start]
-        if begun:
-            since = [r for r in usable if r.window.start >= max(begun)]
-            chosen = [r for r in chosen if r.window.start < max(begun)]
-            chosen += since[: windows_to_learn_from(len(since), per_day)]
+        # Half of the windows may belong to incidents.
+        end = start + 2 * min(room, 2 * _MOST_DAYS * self._per_day) * config.cadence.approximate
+        usable = [r for r in self._results(start, end, "data") if self._usable(r, row)]
+        kept = max(0, windows_to_learn_from(known + len(usable), self._per_day) - known)
+        chosen = self._since_epoch(row, usable, usable[:kept])
         if not chosen:
             return [], ()
-        last = chosen[-1].window
-        judged = {r.window: r for r in self._results(start, last.end, "performance")}
+        judged = {r.window: r for r in self._results(start, end, "performance")}
         seen, stamp = [], []
         for r in chosen:
             own, labelled = self._found(r, baseline), judged.get(r.window)
@@ -209,6 +208,25 @@ class Budgeting:
             seen.append(Seen(r.window, both))
             stamp.append((r.window.end, r.revision, labelled.revision if labelled else 0))
         return seen, tuple(stamp)
+
+    @property
+    def _per_day(self) -> int:
+        return max(1, round(_DAY / self._config.cadence.approximate))
+
+    def _usable(self, r: ResultRow, row: ResultRow) -> bool:
+        before = r.window.end <= row.window.start
+        return before and bool(r.rows) and r.baseline == row.baseline and not self._troubled(r)
+
+    def _since_epoch(
+        self, row: ResultRow, usable: Sequence[ResultRow], chosen: list[ResultRow]
+    ) -> list[ResultRow]:
+        """Learn from what came since the newest epoch as from a reference of its own."""
+        begun = [e.valid_from for e in self._epochs if e.valid_from <= row.window.start]
+        if not begun:
+            return chosen
+        since = [r for r in usable if r.window.start >= max(begun)]
+        chosen = [r for r in chosen if r.window.start < max(begun)]
+        return chosen + since[: windows_to_learn_from(len(since), self._per_day)]
 
     def _troubled(self, row: ResultRow) -> bool:
         end = row.window.end

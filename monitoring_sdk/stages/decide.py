@@ -63,6 +63,25 @@ def judged_rows(
     return tuple(budgeting.judge(row) for row in confirm_rows(tx, config, rows))
 
 
+def _changed(
+    tx: Deciding, rows: Sequence[ResultRow], *, recompute: bool
+) -> tuple[list[ResultRow], list[ResultRow]]:
+    """Tell rows that are to be judged from those whose newest verdict is on the same labels."""
+    fresh, known = [], []
+    for row in rows:
+        newest = None if recompute else tx.result(row.window, row.part)
+        if newest is None or not _same(row, newest):
+            fresh.append(row)
+        else:
+            known.append(newest)
+    return fresh, known
+
+
+def _same(row: ResultRow, newest: ResultRow) -> bool:
+    names = ("baseline", "settings", "fingerprint")
+    return newest.status != "error" and all(getattr(row, n) == getattr(newest, n) for n in names)
+
+
 def _messages(
     config: MonitorConfig,
     report: Report,
@@ -122,6 +141,7 @@ def decide_window(
     *,
     notify: bool = True,
     revise_only: bool = False,
+    recompute: bool = False,
     links: Mapping[str, str] | None = None,
     holder: str,
     now: datetime,
@@ -140,6 +160,8 @@ def decide_window(
         Whether messages and triggers follow; incidents are recorded all the same.
     revise_only : bool
         Only verdicts change: no incident, no message.
+    recompute : bool
+        Performance is judged again where labels are as they were.
     links : mapping, optional
         Addresses for people: `report`, `run`.
 
@@ -149,8 +171,9 @@ def decide_window(
         What was decided; a window older than the newest decided one only revises.
     """
     with store.deciding(config.model, holder=holder, now=now) as tx:
-        confirmed = judged_rows(tx, config, [data, *performance])
-        fresh = [row for row in confirmed if _is_news(tx, row, data)]
+        changed, known = _changed(tx, performance, recompute=recompute)
+        confirmed = judged_rows(tx, config, [data, *changed])
+        fresh = [row for row in (*confirmed, *known) if _is_news(tx, row, data)]
         checks = tuple(c for row in fresh for c in row.checks)
         own = next(row for row in confirmed if row.part == "data" and row.window == data.window)
         status, reason = _overall(own, checks)

@@ -70,6 +70,7 @@ def decide(
     *,
     notify: bool = True,
     revise_only: bool = False,
+    recompute: bool = False,
     links: Mapping[str, str] | None = None,
     holder: str | None = None,
     now: datetime | None = None,
@@ -84,6 +85,8 @@ def decide(
         Whether messages and a trigger follow.
     revise_only : bool
         Only verdicts change.
+    recompute : bool
+        Performance is judged again where labels are as they were.
     """
     now = now or clock()
     row = data_row(handle, [*quality.checks, *metrics.operations, *metrics.estimates, *drift])
@@ -100,6 +103,7 @@ def decide(
         store,
         notify=notify,
         revise_only=revise_only,
+        recompute=recompute,
         links=links,
         holder=holder or worker(),
         now=now,
@@ -141,7 +145,9 @@ def evaluate_window(
     profile = build_profile(handle, quality)
     metrics = compute_metrics(handle, quality, store)
     drift = detect_drift(handle, quality, profile, store)
-    return decide(handle, quality, profile, metrics, drift, store, notify=notify)
+    return decide(
+        handle, quality, profile, metrics, drift, store, notify=notify, recompute=recompute
+    )
 
 
 def read_back(handle: Handle, done: ResultRow, store: Store, *, notify: bool = True) -> Report:
