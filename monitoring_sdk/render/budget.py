@@ -1,4 +1,4 @@
-"""Checks with a threshold from the budget, in words: the mean over a horizon beside what is usual."""
+"""Checks judged by the budget, in words: the mean over a horizon beside what is usual."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
@@ -60,10 +60,15 @@ class Budgeting:
     ----------
     past : Past
     config : MonitorConfig
+    memo : dict, optional
+        Values of the windows that were looked back on, kept from one decision to the next.
     """
 
-    def __init__(self, past: Past, config: MonitorConfig) -> None:
+    def __init__(
+        self, past: Past, config: MonitorConfig, memo: dict[Any, Values] | None = None
+    ) -> None:
         self._past, self._config = past, config
+        self._memo = {} if memo is None else memo
         self._done: dict[tuple[Part, Window], ResultRow] = {}
         self._read: dict[tuple[datetime, datetime, Part], dict[Window, ResultRow]] = {}
         self._incidents = past.incidents()
@@ -137,13 +142,18 @@ class Budgeting:
         windows = self._back(row.window, max(alarms.thresholds.horizons))
         known = {r.window: r for r in self._results(windows[0].start, row.window.start, row.part)}
         known = {w: r for w, r in known.items() if r.baseline == row.baseline} | {row.window: row}
-        watched, theory = baseline.watching.watched, baseline.watching.theory
-        history: list[Values | None] = [
-            to_values(watched, theory, self._found(known[w], baseline)) if w in known else None
-            for w in windows
-        ]
+        history = [self._values(known[w], baseline) if w in known else None for w in windows]
         state = PagingState((), 0, self._since(windows, row))
         return alarms.judge(history, phases_of(self._config, windows), state).checks
+
+    def _values(self, row: ResultRow, baseline: Baseline) -> Values:
+        """Return a row's values as alarms take them."""
+        assert baseline.watching is not None
+        key = (row.part, row.window, row.as_of, row.fingerprint, baseline.version)
+        if key not in self._memo:
+            watched, theory = baseline.watching.watched, baseline.watching.theory
+            self._memo[key] = to_values(watched, theory, self._found(row, baseline))
+        return self._memo[key]
 
     def _back(self, window: Window, count: int) -> list[Window]:
         found = [window]
@@ -169,7 +179,6 @@ class Budgeting:
         watching, config = baseline.watching, self._config
         if watching is None:
             return None
-        reference = reference_seen(baseline.windows, baseline.reference, config)
         later, stamp = self._learned(row, baseline)
         epochs = [e for e in self._epochs if e.valid_from <= row.window.start]
         budget, made = budget_of(config), watching.alarms
@@ -177,13 +186,16 @@ class Budgeting:
             return made
         key = (config.model, baseline.version, baseline.created, str(budget), *stamp, *epochs)
         if key not in _fitted:
+            reference = reference_seen(baseline.windows, baseline.reference, config)
             while len(_fitted) >= _MOST_KEPT:
                 del _fitted[next(iter(_fitted))]
-            seen = [*reference, *later]
+            seen = [*reference, *(self._seen(baseline, *pair) for pair in later)]
             _fitted[key] = fit_watching(config, watching, seen, budget=budget, epochs=epochs)
         return _fitted[key]
 
-    def _learned(self, row: ResultRow, baseline: Baseline) -> tuple[list[Seen], tuple[object, ...]]:
+    def _learned(
+        self, row: ResultRow, baseline: Baseline
+    ) -> tuple[list[tuple[ResultRow, ResultRow | None]], tuple[object, ...]]:
         """Return the windows since the reference that thresholds are set from too.
 
         Windows of incidents are not among them. Thresholds are not set anew for every window.
@@ -201,13 +213,15 @@ class Budgeting:
         if not chosen:
             return [], ()
         judged = {r.window: r for r in self._results(start, end, "performance")}
-        seen, stamp = [], []
-        for r in chosen:
-            own, labelled = self._found(r, baseline), judged.get(r.window)
-            both = own if labelled is None else _either(own, self._found(labelled, baseline))
-            seen.append(Seen(r.window, both))
-            stamp.append((r.window.end, r.revision, labelled.revision if labelled else 0))
-        return seen, tuple(stamp)
+        pairs = [(r, judged.get(r.window)) for r in chosen]
+        stamp = [(r.window.end, r.revision, p.revision if p else 0) for r, p in pairs]
+        return pairs, tuple(stamp)
+
+    def _seen(self, baseline: Baseline, row: ResultRow, labelled: ResultRow | None) -> Seen:
+        own = self._found(row, baseline)
+        if labelled is None:
+            return Seen(row.window, own)
+        return Seen(row.window, _either(own, self._found(labelled, baseline)))
 
     @property
     def _per_day(self) -> int:

@@ -63,10 +63,13 @@ def judged_rows(
     return tuple(budgeting.judge(row) for row in confirm_rows(tx, config, rows))
 
 
-def _changed(
-    tx: Deciding, rows: Sequence[ResultRow], *, recompute: bool
+def changed_rows(
+    tx: Deciding, rows: Sequence[ResultRow], *, recompute: bool = False
 ) -> tuple[list[ResultRow], list[ResultRow]]:
-    """Tell rows that are to be judged from those whose newest verdict is on the same labels."""
+    """Tell rows that are to be judged from those whose newest verdict is on the same labels.
+
+    That verdict stands as it was given: under its own date, beside the windows that were known.
+    """
     fresh, known = [], []
     for row in rows:
         newest = None if recompute else tx.result(row.window, row.part)
@@ -171,7 +174,7 @@ def decide_window(
         What was decided; a window older than the newest decided one only revises.
     """
     with store.deciding(config.model, holder=holder, now=now) as tx:
-        changed, known = _changed(tx, performance, recompute=recompute)
+        changed, known = changed_rows(tx, performance, recompute=recompute)
         confirmed = judged_rows(tx, config, [data, *changed])
         fresh = [row for row in (*confirmed, *known) if _is_news(tx, row, data)]
         checks = tuple(c for row in fresh for c in row.checks)

@@ -14,7 +14,12 @@ from monitoring_sdk.decision import Decision, ResultRow
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.report import Check, Report
 from monitoring_sdk.stages.concept import ConceptChain
-from monitoring_sdk.stages.decide import decide_window, judged_rows, status_of
+from monitoring_sdk.stages.decide import (
+    changed_rows,
+    decide_window,
+    judged_rows,
+    status_of,
+)
 from monitoring_sdk.stages.drift import build_profile, detect_drift
 from monitoring_sdk.stages.handle import Handle, pull_window
 from monitoring_sdk.stages.metrics import (
@@ -227,7 +232,7 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
     ]
     if found:
         with store.deciding(config.model, holder=worker(), now=clock()) as tx:
-            results = judged_rows(tx, config, found)
+            results = judged_rows(tx, config, changed_rows(tx, found)[0])
             tx.save(
                 Decision(config.model, windows[-1], as_of, results, None, None, (), decides=False)
             )

@@ -25,6 +25,7 @@ from monitoring_sdk.stages.label_age import youngest_keys
 from monitoring_sdk.stages.reference_rows import coded
 from monitoring_sdk.window import Window
 
+_SET_ANEW = (14, 30, 60, 90, 120)
 _LONGEST_GAP = 3
 """So many windows without a value keep those on either side of a gap apart."""
 
@@ -200,21 +201,16 @@ def _between(config: MonitorConfig, before: Window, after: Window) -> list[Windo
 def windows_to_learn_from(total: int, per_day: int) -> int:
     """Return how many of some windows thresholds are set from: they are not set anew each time.
 
-    From 14 days on at 14, 30 and 60, then every week up to 120 days; before, every day.
+    From 14 days of windows on at 14, 30, 60, 90 and 120 days; before, every day.
 
     Examples
     --------
-    >>> [windows_to_learn_from(n, 1) for n in (9, 20, 59, 66, 67, 300)]
-    [9, 14, 30, 60, 67, 120]
+    >>> [windows_to_learn_from(n, 1) for n in (9, 20, 59, 66, 91, 300)]
+    [9, 14, 30, 60, 90, 120]
     >>> windows_to_learn_from(100, 24)
     96
     """
     days = total // per_day
-    if days < 14:
-        kept = days
-    elif days < 60:
-        kept = 30 if days >= 30 else 14
-    else:
-        kept = min(60 + (days - 60) // 7 * 7, 120)
+    kept = days if days < 14 else max(step for step in _SET_ANEW if step <= days)
     # With less than a day of windows each one counts: five are enough to begin with.
     return kept * per_day if kept else total
