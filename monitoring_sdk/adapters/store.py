@@ -57,6 +57,11 @@ def open_store(url: str | None = None, *, read_only: bool = False) -> Store:
     return Store(database.connect(database.store_url(url), read_only=read_only))
 
 
+def open_existing(url: str | None = None) -> Store:
+    """Open a store to look at it: where there is none yet, an empty one in memory stands in."""
+    return open_store("sqlite://" if database.is_missing(database.store_url(url)) else url)
+
+
 class Store(Overview):
     """A store that is open; made by `open_store`, and safe to use from several threads."""
 
