@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from monitoring_sdk.adapters import outbox, results
+from monitoring_sdk.adapters import feedback, outbox, results
 from monitoring_sdk.adapters.engine import insert_once
 from monitoring_sdk.adapters.schema import incident, lease, result, trigger
 from monitoring_sdk.decision import Decision, Part, ResultRow
@@ -60,13 +60,57 @@ class Deciding:
         found = self._connection.execute(query).first()
         return None if found is None else incident_of(found)
 
+    def incident(self, identity: str) -> Incident | None:
+        """Return one of the model's incidents by its id."""
+        query = sa.select(incident).where(
+            incident.c.model == self._model, incident.c.id == identity
+        )
+        found = self._connection.execute(query).first()
+        return None if found is None else incident_of(found)
+
+    def closed_incidents(self, limit: int) -> list[Incident]:
+        """Return the model's newest closed incidents, oldest first."""
+        query = (
+            sa.select(incident)
+            .where(incident.c.model == self._model, incident.c.closed.is_not(None))
+            .order_by(incident.c.opened.desc())
+        )
+        found = self._connection.execute(query.limit(limit)).all()
+        return [incident_of(row) for row in reversed(found)]
+
     def feedback(self) -> list[Feedback]:
         """Return what people said about the model, oldest first."""
-        return []
+        return feedback.read_feedback(self._connection, self._model)
 
     def epochs(self) -> list[Epoch]:
         """Return the model's epochs that began with an expected change, in order of time."""
-        return []
+        return feedback.read_epochs(self._connection, self._model)
+
+    def made(self, ids: Collection[str]) -> set[str]:
+        """Return those message ids for which the outbox has a message, sent or not."""
+        return feedback.made_of(self._connection, ids)
+
+    def say(self, said: Feedback) -> bool:
+        """Keep what somebody said; False when the same was said of that incident before."""
+        self._own(said.model, "feedback")
+        self._keep(self.decided_until())
+        return feedback.write_feedback(self._connection, said)
+
+    def start_epoch(self, started: Epoch) -> bool:
+        """Keep an epoch; False when one of the model begins at that moment already."""
+        self._own(started.model, "an epoch")
+        self._keep(self.decided_until())
+        return feedback.write_epoch(self._connection, started)
+
+    def close(self, identity: str, at: datetime) -> bool:
+        """Close an incident at a moment of logical time; False when it is not open."""
+        self._keep(self.decided_until())
+        closing = incident.update().where(
+            incident.c.model == self._model,
+            incident.c.id == identity,
+            incident.c.closed.is_(None),
+        )
+        return self._connection.execute(closing.values(closed=at)).rowcount == 1
 
     def last_trigger(self) -> Trigger | None:
         """Return the model's newest trigger by logical time."""
@@ -128,8 +172,7 @@ class Deciding:
             When the lease was taken by another, when the decision is on another model, or when it
             decides a window that is not newer than the newest decided one.
         """
-        if decision.model != self._model:
-            raise StoreError(f"a decision on {decision.model} under the lease of {self._model}")
+        self._own(decision.model, "a decision")
         self._hold(decision)
         for row in decision.results:
             self._save_result(row)
@@ -147,10 +190,18 @@ class Deciding:
                 f"{self._model}: the window {decision.window} cannot be decided again: windows are "
                 f"decided in order, and up to {timestamp(until)} they can only be revised"
             )
+        self._keep(decision.window.end if decision.decides else until)
+
+    def _own(self, model: str, what: str) -> None:
+        if model != self._model:
+            raise StoreError(f"{what} on {model} under the lease of {self._model}")
+
+    def _keep(self, until: datetime | None) -> None:
+        """See that the lease is still held, and write how far logical time has come."""
         held = self._connection.execute(
             lease.update()
             .where(lease.c.model == self._model, lease.c.fence == self._fence)
-            .values(decided_until=decision.window.end if decision.decides else until)
+            .values(decided_until=until)
         )
         if held.rowcount != 1:
             raise StoreError(f"{self._model}: another worker took the lease; nothing was written")

@@ -83,6 +83,12 @@ def _file(url: sa.URL) -> Path | None:
     return Path(str(url.database))
 
 
+def is_missing(text: str) -> bool:
+    """Say whether a store is a file that is not there yet."""
+    path = _file(parse_url(text))
+    return path is not None and not path.exists()
+
+
 def connect(text: str, *, read_only: bool = False) -> sa.Engine:
     """Open a store's database and bring its tables to the newest revision.
 

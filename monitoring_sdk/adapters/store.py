@@ -17,13 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from monitoring_sdk.adapters import engine as database
 from monitoring_sdk.adapters import outbox, results
-from monitoring_sdk.adapters.deciding import Deciding, incident_of, trigger_of
+from monitoring_sdk.adapters.deciding import Deciding
 from monitoring_sdk.adapters.outbox import Claimed, OutboxRow, OutboxState
-from monitoring_sdk.adapters.schema import incident, lease, profile, result, trigger
+from monitoring_sdk.adapters.overview import Overview
 from monitoring_sdk.adapters.schema import outbox as outbox_table
+from monitoring_sdk.adapters.schema import profile, result, trigger
 from monitoring_sdk.decision import Part, ResultRow
 from monitoring_sdk.errors import StoreError
-from monitoring_sdk.report import Incident, Trigger
+from monitoring_sdk.feedback import Feedback
 from monitoring_sdk.window import Window
 
 
@@ -56,7 +57,12 @@ def open_store(url: str | None = None, *, read_only: bool = False) -> Store:
     return Store(database.connect(database.store_url(url), read_only=read_only))
 
 
-class Store:
+def open_existing(url: str | None = None) -> Store:
+    """Open a store to look at it: where there is none yet, an empty one in memory stands in."""
+    return open_store("sqlite://" if database.is_missing(database.store_url(url)) else url)
+
+
+class Store(Overview):
     """A store that is open; made by `open_store`, and safe to use from several threads."""
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -109,11 +115,10 @@ class Store:
         with self._writing(f"cannot decide {model}") as connection:
             yield Deciding(connection, model, holder, now)
 
-    def decided_until(self, model: str) -> datetime | None:
-        """Return the end of the newest decided window."""
-        query = sa.select(lease.c.decided_until).where(lease.c.model == model)
-        with self._reading() as connection:
-            return connection.execute(query).scalar()
+    def say(self, said: Feedback) -> bool:
+        """Keep what somebody said, under the model's lease; False when it was said before."""
+        with self.deciding(said.model, holder=said.said_by, now=said.said) as tx:
+            return tx.say(said)
 
     def find(self, row: ResultRow) -> ResultRow | None:
         """Return the stored verdict of the same key, if any: it need not be computed again.
@@ -186,32 +191,6 @@ class Store:
         """
         with self._reading() as connection:
             return results.read_history(connection, model, keys, before, limit)
-
-    def incidents(
-        self, model: str | None = None, start: datetime | None = None, end: datetime | None = None
-    ) -> list[Incident]:
-        """Return the incidents opened in `(start, end]`, of one model or of all, oldest first.
-
-        `opened` is the logical end of the opening window, hence the bounds: they are those of the
-        windows inside `[start, end)`.
-        """
-        query = sa.select(incident).order_by(incident.c.opened, incident.c.id)
-        if model is not None:
-            query = query.where(incident.c.model == model)
-        if start is not None:
-            query = query.where(incident.c.opened > start)
-        if end is not None:
-            query = query.where(incident.c.opened <= end)
-        with self._reading() as connection:
-            return [incident_of(found) for found in connection.execute(query)]
-
-    def triggers(self, model: str | None = None) -> list[Trigger]:
-        """Return the triggers, of one model or of all, oldest first."""
-        query = sa.select(trigger).order_by(trigger.c.window_end, trigger.c.id)
-        if model is not None:
-            query = query.where(trigger.c.model == model)
-        with self._reading() as connection:
-            return [trigger_of(found) for found in connection.execute(query)]
 
     def set_outcome(self, trigger_id: str, outcome: str | None, state: str) -> None:
         """Write what came of a trigger.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from monitoring_sdk.cli.evaluating import backfill, replay, run
+from monitoring_sdk.cli.feedback import incident, silence, status
 from monitoring_sdk.cli.setting_up import baseline, check, init
 from monitoring_sdk.cli.telling import deliver, diagnose, report
 
-LATER = ("explain", "incident", "retraining", "serve", "silence", "status")
+LATER = ("explain", "retraining", "serve")
 
 
 class _Group(click.Group):
@@ -26,5 +27,8 @@ def main() -> None:
     """Watch deployed machine-learning models."""
 
 
-for command in (init, check, baseline, run, backfill, replay, diagnose, deliver, report):
+_SETTING_UP = (init, check, baseline)
+_LOOKING = (run, backfill, replay, diagnose)
+_TELLING = (status, incident, silence, deliver, report)
+for command in (*_SETTING_UP, *_LOOKING, *_TELLING):
     main.add_command(command)

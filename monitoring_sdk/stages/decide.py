@@ -11,6 +11,7 @@ from monitoring_sdk.adapters.store import Deciding, Store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Decision, Message, ResultRow, message_id
 from monitoring_sdk.evaluate import confirm
+from monitoring_sdk.feedback import acknowledged
 from monitoring_sdk.incidents import advance
 from monitoring_sdk.render.slack import slack_message
 from monitoring_sdk.report import (
@@ -25,6 +26,7 @@ from monitoring_sdk.report import (
 from monitoring_sdk.retraining import policy
 from monitoring_sdk.stages.alarms import Budgeting
 from monitoring_sdk.stages.concept import diagnosed
+from monitoring_sdk.stages.telling import transitions_to_tell
 from monitoring_sdk.window import Window
 
 
@@ -88,13 +90,11 @@ def _same(row: ResultRow, newest: ResultRow) -> bool:
 def _messages(
     config: MonitorConfig,
     report: Report,
-    incident: Incident | None,
-    transitions: Sequence[str],
+    telling: Sequence[tuple[Incident, str]],
     trigger: Trigger | None,
 ) -> tuple[Message, ...]:
     found = []
-    for transition in transitions:
-        assert incident is not None
+    for incident, transition in telling:
         content = slack_message(
             incident,
             report,
@@ -124,6 +124,8 @@ def _trigger(
     config: MonitorConfig, tx: Deciding, incident: Incident | None, report: Report
 ) -> Trigger | None:
     if config.retraining is None:
+        return None
+    if incident is not None and acknowledged(tx.feedback(), incident.id):
         return None
     return policy(
         incident,
@@ -198,17 +200,19 @@ def decide_window(
             # Rows may still come in time: until then the window is not decided.
             decides = False
         incident, trigger = tx.open_incident(), None
-        transitions: tuple[str, ...] = ()
+        telling: Sequence[tuple[Incident, str]] = ()
         if decides:
             progress = advance(incident, checks, model=config.model, window=data.window)
-            incident, transitions = progress.incident, progress.transitions
-            trigger = _trigger(config, tx, incident, report) if notify else None
+            incident = progress.incident
+            if notify:
+                trigger = _trigger(config, tx, incident, report)
+                telling = transitions_to_tell(tx, incident, progress.transitions, now)
         report = dataclasses.replace(
             report,
             incidents=(incident,) if incident is not None else (),
             triggers=(trigger,) if trigger is not None else (),
         )
-        messages = _messages(config, report, incident, transitions, trigger) if notify else ()
+        messages = _messages(config, report, telling, trigger) if notify else ()
         tx.save(
             Decision(
                 config.model,

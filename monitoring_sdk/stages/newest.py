@@ -42,7 +42,7 @@ def newest_reports(
                 model=config.model,
                 window=window,
                 as_of=as_of,
-                status=_joint_status(row, performance),
+                status=joint_status(row, performance),
                 reason=row.reason,
                 rows=row.rows,
                 baseline=row.baseline,
@@ -107,7 +107,8 @@ def _performance(
     return pending_checks(config, row.window, reason)
 
 
-def _joint_status(row: ResultRow, performance: ResultRow | None) -> Status:
+def joint_status(row: ResultRow, performance: ResultRow | None) -> Status:
+    """Say the status of a window from the verdicts on its data and on its performance."""
     if row.status in ("error", "no_data", "alert") or performance is None:
         return row.status
     if "alert" in (row.status, performance.status):

@@ -1,0 +1,99 @@
+"""For a terminal: how all models stand, and what was said of an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from monitoring_sdk.render.console import table
+from monitoring_sdk.render.numbers import NOTHING, moment, number, short, window_words
+from monitoring_sdk.render.words import status_label
+from monitoring_sdk.window import Window, parse_time
+
+_HEAD = ("model", "last window", "verdict", "open incident", "silenced until", "rows", "budget")
+_KINDS = {
+    "ack": "acknowledged",
+    "false_alarm": "false alarm",
+    "expected_change": "expected change",
+}
+
+
+def status_text(document: Mapping[str, Any]) -> str:
+    """Write the document of `monitoring status`: a line a model, then what is wrong with files.
+
+    Examples
+    --------
+    >>> print(status_text({"models": [{
+    ...     "model": "flights", "file": None, "problems": [], "timezone": "UTC", "status": "ok",
+    ...     "window": {"start": "2013-06-03T00:00Z", "end": "2013-06-04T00:00Z"}, "rows": 912,
+    ...     "incident": None, "budget": None, "silenced_until": None}]}))
+    model    last window  verdict  open incident  silenced until  rows          budget
+    flights  2013-06-03   ok       –              –                912  no monitor file
+    """
+    models = document["models"]
+    if not models:
+        return "no model: there is no monitor file, and the store is empty"
+    lines = [table(_HEAD, [_line(m) for m in models], left=5)]
+    for model in models:
+        lines += [f"{short(model['model'])}: {problem}" for problem in model["problems"]]
+    return "\n".join(lines)
+
+
+def _line(model: Mapping[str, Any]) -> list[str]:
+    zone = model["timezone"]
+    window, until, budget = model["window"], model["silenced_until"], model["budget"]
+    verdict = NOTHING if model["status"] is None else status_label(model["status"])
+    if budget is not None:
+        spent = f"{budget['spent']} of {budget['allowed']}"
+    else:
+        spent = "broken file" if model["problems"] else "no monitor file"
+    return [
+        short(model["model"]),
+        NOTHING if window is None else window_words(Window.from_dict(window), zone),
+        verdict,
+        _incident(model["incident"], zone),
+        NOTHING if until is None else moment(parse_time(until), zone),
+        NOTHING if model["rows"] is None else number(model["rows"]),
+        spent,
+    ]
+
+
+def _incident(incident: Mapping[str, Any] | None, zone: str) -> str:
+    if incident is None:
+        return NOTHING
+    since = moment(parse_time(incident["opened"]), zone)
+    noted = ", acknowledged" if incident["acknowledged"] else ""
+    return f"{incident['id'][:8]} since {since}: {', '.join(incident['families'])}{noted}"
+
+
+def incident_text(document: Mapping[str, Any]) -> str:
+    """Write the document of `monitoring incident`: the incident, and what was said about it."""
+    incident = document["incident"]
+    opened, closed = (
+        None if incident[name] is None else moment(parse_time(incident[name]))
+        for name in ("opened", "closed")
+    )
+    lines = [
+        f"{short(document['model'])}: incident {incident['id']}",
+        f"  opened {opened}, {'still open' if closed is None else f'closed {closed}'}",
+        f"  families: {', '.join(incident['families']) or NOTHING}",
+        *(f"  {short(key, 200)}" for key in incident["checks"]),
+    ]
+    lines += [
+        f"  retraining {t['id']}: {t['state']}, {short(t['reason'], 300)}"
+        for t in document["triggers"]
+    ]
+    lines += [f"  {_said(said)}" for said in document["said"]]
+    if not document["said"]:
+        lines.append("  nothing was said about it yet")
+    if (epoch := document["epoch"]) is not None:
+        start = moment(parse_time(epoch["valid_from"]))
+        of = "all families" if epoch["families"] is None else ", ".join(epoch["families"])
+        lines.append(f"  epoch from {start}: {of} start afresh (baseline {epoch['baseline']})")
+    return "\n".join(lines)
+
+
+def _said(said: Mapping[str, Any]) -> str:
+    text = f"{_KINDS.get(said['kind'], said['kind'])}: {short(said['said_by'])}, "
+    text += moment(parse_time(said["said"]))
+    return text + (f": {short(said['reason'], 300)}" if said["reason"] else "")

@@ -1,0 +1,190 @@
+"""Status: one line a model, over the monitor files of the folder and the models of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.alarms.budget import Budget, parse_budget
+from monitoring_sdk.config import MonitorConfig, load_config
+from monitoring_sdk.errors import ConfigError, MonitoringError, explain
+from monitoring_sdk.feedback import acknowledged, silenced_until
+from monitoring_sdk.report import SCHEMA, Incident, Status, timestamp
+from monitoring_sdk.stages.handle import MONITOR_SUFFIXES, find_config, monitors_root
+from monitoring_sdk.stages.newest import joint_status
+from monitoring_sdk.window import Window
+
+_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Monitored:
+    """A model by its monitor file; one whose file is broken goes by the file's name.
+
+    `path` is None for a model that the store alone knows.
+    """
+
+    model: str
+    path: Path | None
+    config: MonitorConfig | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a model stands.
+
+    Attributes
+    ----------
+    window, status, reason, rows
+        Of the newest window that was judged; None before there is one.
+    incident : Incident or None
+        The open one.
+    spent : int
+        Incidents that opened in the budget's last period, up to the end of that window.
+    silenced_until : datetime or None
+        While no alert is made for it.
+    """
+
+    monitored: Monitored
+    window: Window | None = None
+    status: Status | None = None
+    reason: str | None = None
+    rows: int | None = None
+    incident: Incident | None = None
+    acknowledged: bool = False
+    budget: Budget | None = None
+    spent: int = 0
+    silenced_until: datetime | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        path, config, until = self.monitored.path, self.monitored.config, self.silenced_until
+        budget = None if self.budget is None else budget_words(self.budget)
+        incident = None
+        if self.incident is not None:
+            incident = {**self.incident.to_dict(), "acknowledged": self.acknowledged}
+        return {
+            "model": self.monitored.model,
+            "file": None if path is None else str(path),
+            "problems": list(self.monitored.problems),
+            "timezone": "UTC" if config is None else config.window.timezone,
+            "window": None if self.window is None else self.window.to_dict(),
+            "status": self.status,
+            "reason": self.reason,
+            "rows": self.rows,
+            "incident": incident,
+            "budget": None if budget is None else {"spent": self.spent, "allowed": budget},
+            "silenced_until": None if until is None else timestamp(until),
+        }
+
+
+def budget_of(config: MonitorConfig) -> Budget:
+    """Return a model's budget of false pages."""
+    return parse_budget("1 per 30d")
+
+
+def budget_words(budget: Budget) -> str:
+    """Write a budget as a monitor file has it.
+
+    Examples
+    --------
+    >>> budget_words(parse_budget("1 per 30d")), budget_words(parse_budget("0.5 per 36h"))
+    ('1 per 30d', '0.5 per 36h')
+    """
+    fits = [(unit, size) for unit, size in _UNITS if budget.period % size == timedelta()]
+    unit, size = fits[0] if fits else ("s", timedelta(seconds=1))
+    return f"{budget.pages:g} per {budget.period / size:g}{unit}"
+
+
+def monitor_files(root: Path | None = None) -> list[Path]:
+    """Return the monitor files of a folder, by name; those that begin with `_` are none."""
+    root = root or monitors_root()
+    found = [p for p in root.glob("*") if p.suffix in MONITOR_SUFFIXES and p.name[0] not in "_."]
+    return sorted(found)
+
+
+def monitored_models(store: Store) -> list[Monitored]:
+    """Return every model that a file of the folder, or the store, knows of, by name.
+
+    Whatever is wrong with one file harms no other.
+    """
+    found = [_read(path) for path in monitor_files()]
+    named = {m.model for m in found}
+    found += [Monitored(model, None) for model in store.models() if model not in named]
+    return sorted(found, key=lambda m: m.model)
+
+
+def _read(path: Path) -> Monitored:
+    try:
+        config = load_config(path)
+    except ConfigError as error:
+        return Monitored(path.stem, path, None, error.problems)
+    except (MonitoringError, OSError, ValueError, RecursionError) as error:
+        return Monitored(path.stem, path, None, (f"{path}: {error or type(error).__name__}",))
+    return Monitored(config.model, path, config)
+
+
+def model_called(store: Store, text: str) -> str:
+    """Return the model of a name, or of the path of its monitor file.
+
+    Raises
+    ------
+    ConfigError
+        When neither a file of the folder nor the store knows it.
+    """
+    if Path(text).suffix in MONITOR_SUFFIXES:
+        return find_config(text)[0].model
+    known = [m.model for m in monitored_models(store)]
+    if text not in known:
+        raise ConfigError(explain("no such model", where="MODEL", got=text, allowed=known))
+    return text
+
+
+def standing_of(monitored: Monitored, store: Store, now: datetime) -> Standing:
+    """Say how a model stands.
+
+    Parameters
+    ----------
+    monitored : Monitored
+    store : Store
+    now : datetime
+        By the clock, for its silence.
+    """
+    model = monitored.model
+    said = store.feedback(model)
+    budget = None if monitored.config is None else budget_of(monitored.config)
+    silenced = silenced_until(said, now)
+    rows = store.last_window(model)
+    if "data" not in rows:
+        return Standing(monitored, budget=budget, silenced_until=silenced)
+    data = rows["data"]
+    incident = next((i for i in store.incidents(model) if i.closed is None), None)
+    end = data.window.end
+    spent = len(store.incidents(model, end - budget.period, end)) if budget is not None else 0
+    return Standing(
+        monitored,
+        data.window,
+        joint_status(data, rows.get("performance")),
+        data.reason,
+        data.rows,
+        incident,
+        incident is not None and acknowledged(said, incident.id),
+        budget,
+        spent,
+        silenced,
+    )
+
+
+def standings(store: Store, now: datetime) -> list[Standing]:
+    """Say how every model stands, by name."""
+    return [standing_of(monitored, store, now) for monitored in monitored_models(store)]
+
+
+def status_document(found: Sequence[Standing], now: datetime) -> dict[str, Any]:
+    """Return the JSON document of `monitoring status`."""
+    return {"schema": SCHEMA, "as_of": timestamp(now), "models": [s.to_dict() for s in found]}
