@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from monitoring_sdk.adapters.store import Store, open_store
+from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Part, ResultRow
 from monitoring_sdk.errors import StoreError
@@ -146,23 +147,18 @@ def replay(
     config: MonitorConfig,
     windows: Sequence[Window],
     known: Stored,
-    feedback: Sequence[Feedback] = (),
-    epochs: Sequence[Epoch] = (),
-    *,
-    quieted: Callable[[MonitorConfig, ResultRow], ResultRow] = lambda config, row: row,
-) -> Iterator[Replayed]:
-    """Decide about windows in order, from stored numbers alone; yields its state after each.
+    past: Replayed,
+) -> Iterator[Window]:
+    """Decide about windows in order, from stored numbers alone; yields each when it is decided.
 
     Parameters
     ----------
     known : Stored
-    feedback, epochs : sequences
-        What was said until now.
-    quieted : callable
-        What a calendar does to a verdict.
+    past : Replayed
+        What was decided so far, which grows.
     """
-    past, memo, labelled = Replayed(feedback, epochs), {}, list(known.performance)
-    at = 0
+    labelled, at = list(known.performance), 0
+    memo: dict[Any, Values] = {}
     for window in windows:
         as_of = step_as_of(config, window)
         rows = [known.data[window]]
@@ -173,7 +169,7 @@ def replay(
         checks: list[Check] = []
         for row in sorted(rows, key=lambda r: (r.window, r.revision)):
             before = past.row(row.window, row.part)
-            judged = quieted(config, budgeting.judge(_restated(row, config)))
+            judged = budgeting.judge(_restated(row, config))
             past.keep(judged)
             if _counts(judged, before):
                 checks += judged.checks
@@ -183,7 +179,7 @@ def replay(
             progress = advance(incident, checks, model=config.model, window=window)
             if progress.incident is not None:
                 past.set_incident(progress.incident)
-        yield past
+        yield window
 
 
 def _restated(row: ResultRow, config: MonitorConfig) -> ResultRow:
@@ -215,8 +211,7 @@ def replayed(
         for i, _ in enumerate(walk(config, windows, passing), start=1):
             progress("windows", i, len(windows))
         return passing
-    past = Replayed()
-    said = store.feedback(config.model), store.epochs(config.model)
-    for i, past in enumerate(replay(config, windows, known, *said), start=1):
+    past = Replayed(store.feedback(config.model), store.epochs(config.model))
+    for i, _ in enumerate(replay(config, windows, known, past), start=1):
         progress("windows", i, len(windows))
     return past
