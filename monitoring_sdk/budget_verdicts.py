@@ -97,7 +97,7 @@ def _watched(
     limit = alarm.limit + shift
     usual = None if alarm.usual is None else alarm.usual + shift
     seen = dataclasses.replace(
-        check, effect=alarm.effect, usual=usual, horizon=alarm.horizon, score=_score(alarm)
+        check, effect=alarm.effect, usual=usual, horizon=alarm.horizon, score=alarm.nearest
     )
     if users and (check.exceeded or not alarm.exceeded):
         return seen
@@ -117,10 +117,6 @@ def _watched(
         severity="critical",
         reason=_notes(check.reason),
     )
-
-
-def _score(alarm: CheckAlarm) -> float:
-    return max(alarm.z / alarm.threshold, 0.0)
 
 
 def _unjudged(check: Check, reason: str) -> Check:
@@ -191,5 +187,5 @@ def _energies(
             exceeded=alarm.exceeded,
             n=max(sizes.values()) if column is None else sizes.get(column),
             horizon=alarm.horizon,
-            score=_score(alarm),
+            score=alarm.nearest,
         )

@@ -76,8 +76,8 @@ class Check:
     beyond it (a provisional threshold alerts only when that lasts). With a threshold from the
     budget `usual` is what the value usually is, `effect` how far the mean over the last `horizon`
     windows lies from it, `threshold` where that mean would alert, and `score` how far the evidence
-    is on its way: at 1 it alerts. `state` is what later windows go on from: the store keeps it, no
-    document shows it.
+    is on its way at the horizon where it is most: beyond 1 it alerts, where the effect is large
+    enough. `state` is what later windows go on from: the store keeps it, no document shows it.
     """
 
     family: Family

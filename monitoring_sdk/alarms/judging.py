@@ -55,11 +55,14 @@ class CheckAlarm:
     limit : float or None
         The mean over the horizon at which it would pass, in the units of the value.
     horizon : int
-        Windows looked back on, where it is nearest to passing.
+        Windows looked back on: the fewest over which it passed, else the window alone.
     z, threshold : float
         The score over that horizon and what it has to pass.
     exceeded : bool
         Whether it passed, with an effect over its floor.
+    nearest : float
+        The score over the threshold at the horizon where that is most; above 1 it passes, if the
+        effect is large enough.
     """
 
     key: str
@@ -71,6 +74,7 @@ class CheckAlarm:
     z: float
     threshold: float
     exceeded: bool
+    nearest: float
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -193,16 +197,18 @@ class Alarms:
         horizons, k, out = self.thresholds.horizons, len(self.watched), []
         statistic = self.layout.statistics(np.nan_to_num(found.z[-1]))
         statistic[:, k:] = (statistic[:, k:] - self.thresholds.centre) / self.thresholds.spread
-        nearest = np.argmax(paging.ratios + 1e-9 * statistic / threshold, axis=0)
+        passed = paging.ratios > 1
+        first = np.argmax(passed, axis=0)
+        nearest = np.maximum(statistic / threshold, 0).max(axis=0)
         skew = [skew_over(self.fit, w) for w in horizons]
         rare = np.cumsum(self.layout.counted) - 1
         for at, key in enumerate(self.keys):
-            row = int(nearest[at])
-            need, passed = float(threshold[row, at]), bool(paging.ratios[row, at] > 1)
+            row, need = int(first[at]), float(threshold[first[at], at])
+            rest = (bool(passed[row, at]), float(nearest[at]))
             if at >= k:
                 z = float(statistic[row, at])
                 none = (None, None, None, None)
-                out.append(CheckAlarm(key, *none, horizons[row], z, need, passed))
+                out.append(CheckAlarm(key, *none, horizons[row], z, need, *rest))
                 continue
             z = float(found.z[-1, row, at])
             if not np.isfinite(z):
@@ -215,7 +221,7 @@ class Alarms:
             effect = float(found.effect[-1, row, at])
             own = float(value[at]) if np.isfinite(value[at]) else None
             mean = (effect, float(usual[at]), limit)
-            out.append(CheckAlarm(key, own, *mean, horizons[row], z, need, passed))
+            out.append(CheckAlarm(key, own, *mean, horizons[row], z, need, *rest))
         return tuple(out)
 
     def to_dict(self) -> dict[str, Any]:

@@ -69,6 +69,12 @@ class Watching:
     others_theory: tuple[float, ...] = ()
     alarms: Alarms | None = None
 
+    def __eq__(self, other: object) -> bool:
+        """Say whether all that is kept is the same."""
+        return isinstance(other, Watching) and self.to_dict() == other.to_dict()
+
+    __hash__ = object.__hash__
+
     @cached_property
     def watched(self) -> tuple[Watched, ...]:
         """Every value that is watched, those of the columns first."""

@@ -193,6 +193,10 @@ class Budgeting:
             _fitted[key] = fit_watching(config, watching, seen, budget=budget, epochs=epochs)
         return _fitted[key]
 
+    def learned(self, row: ResultRow, baseline: Baseline) -> int:
+        """Return how many windows since the reference a row's thresholds are set from."""
+        return len(self._learned(row, baseline)[0])
+
     def _learned(
         self, row: ResultRow, baseline: Baseline
     ) -> tuple[list[tuple[ResultRow, ResultRow | None]], tuple[object, ...]]:
