@@ -44,6 +44,13 @@ from monitoring_sdk.stages.fitting import (
     smallest_window,
 )
 from monitoring_sdk.stages.handle import layout_of, open_predictions
+from monitoring_sdk.stages.inheriting import (
+    inherited_form,
+    inherited_grid,
+    inputs_of,
+    windows_before,
+    with_history,
+)
 from monitoring_sdk.stages.joint import RowsOfSpan
 from monitoring_sdk.stages.label_age import reference_performance
 from monitoring_sdk.stages.reference_levels import settle_grid, with_unseen
@@ -65,6 +72,7 @@ def build_baseline(
     valid_from: datetime | None = None,
     now: datetime,
     root: str | None = None,
+    inherit: Baseline | None = None,
     progress: Progress = _silent,
 ) -> Baseline:
     """Fit a baseline on a span of the predictions and save it as a new version.
@@ -78,6 +86,8 @@ def build_baseline(
         else the end of its span.
     now : datetime
         Labels known by now are used.
+    inherit : Baseline, optional
+        Of the model that this one replaces: what it knows of the inputs still holds.
     progress : callable
         Told what is done, how many steps, of how many.
 
@@ -94,8 +104,9 @@ def build_baseline(
     grid = fit_grid(config, source, span, layout, smallest, progress)
     joint, derived = fit_whole_rows(config, source, span, layout)
     grid = Grid({**grid.columns, **derived.columns})
+    grid = inherited_grid(grid, inherit, inputs_of(inherit, layout))
     segmentations = fit_segmentations(config, source, span, len(windows))
-    form = Form(grid, layout, segmentations, joint)
+    form = Form(grid, layout, segmentations, joint, inherit=inherit)
     form, profile, profiles, measured = _reference(
         config, span, windows, form, smallest or MIN_ROWS, now, progress
     )
@@ -129,6 +140,9 @@ def build_baseline(
         recent=fit_recent(windows, profiles, comparison, span.end, config.window.timezone),
         joint=joint,
     )
+    if inputs_of(inherit, layout):
+        baseline = with_history(baseline, inherit)
+        measured = [*([[]] * windows_before(baseline, windows)), *measured]
     labelled = labelled_sample(config, baseline)
     progress("alarms", 0, 1)
     watching, estimates = watch(config, baseline, form.values, measured, labelled)
@@ -181,6 +195,7 @@ class Form:
     segmentations: tuple[Segmentation, ...] = ()
     joint: JointSpec = field(default_factory=JointSpec)
     values: ValueForm = field(default_factory=lambda: ValueForm(()))
+    inherit: Baseline | None = None
 
 
 def _span(config: MonitorConfig, start: datetime | None, end: datetime | None) -> Window:
@@ -234,9 +249,8 @@ def _reference(
     grid = settle_grid(form.grid, complete)
     roles = {column: _role(form.layout, column) for column in form.layout.profiled}
     scores = dict.fromkeys(form.layout.scores, "score")
-    form = dataclasses.replace(
-        form, grid=grid, values=fit_form(total, grid, scores, roles, smallest)
-    )
+    values = inherited_form(fit_form(total, grid, scores, roles, smallest), form.inherit, grid)
+    form = dataclasses.replace(form, grid=grid, values=values)
     performance = reference_performance(config, windows, now, form.segmentations)
     measured = []
     zone = config.window.timezone
