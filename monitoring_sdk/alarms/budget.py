@@ -35,7 +35,7 @@ FEWEST_WINDOWS = 5
 
 _DAY = 86400
 _MONTH = 30 * _DAY
-_LEAST_SPAN, _LONGEST_SPAN, MOST_WINDOWS = 10, 720, 720
+_LEAST_SPAN, _LONGEST_SPAN, MOST_WINDOWS = 30, 720, 720
 _BUDGET = re.compile(r"\s*(\d+(?:\.\d+)?)\s+per\s+(\S.*?)\s*")
 
 
@@ -75,10 +75,15 @@ def horizons_for(cadence_seconds: float, windows: int) -> tuple[int, ...]:
 
 
 def _span(budget: Budget, cadence_seconds: float) -> tuple[int, float]:
-    """Return how many windows to simulate, and the pages that the budget allows in them."""
+    """Return how many windows to simulate, and the pages that the budget allows in them.
+
+    Thirty windows at least: who looks once a week or a month does not want every other look to
+    page, though a budget for 30 days would have it so.
+    """
     longest = max(budget.period.total_seconds(), _MONTH)
     span = int(np.clip(round(longest / cadence_seconds), _LEAST_SPAN, _LONGEST_SPAN))
-    return span, budget.pages * span * cadence_seconds / budget.period.total_seconds()
+    in_time = span * cadence_seconds / budget.period.total_seconds()
+    return span, budget.pages * min(in_time, longest / budget.period.total_seconds())
 
 
 def _theory(windows: Sequence[Values], keys: Sequence[str]) -> NDArray[np.float64]:

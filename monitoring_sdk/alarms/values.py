@@ -21,6 +21,7 @@ __all__ = ["ValueForm", "Values", "Watched", "fit_form", "reference_values", "wi
 
 Role = Literal["drift", "prediction"]
 MAX_LEVELS = 30
+_ALL_ROWS = 0.999
 _SHARE_FLOOR, _NULLS_FLOOR, _UNSEEN_FLOOR = 0.01, 0.003, 0.001
 
 
@@ -215,6 +216,9 @@ def _categorical_form(
     expected = column.counts / max(column.count, 1) * rows
     ranked = np.argsort(-expected, kind="stable")[:MAX_LEVELS]
     kept = ranked[expected[ranked] >= EXPECTED_ROWS]
+    if len(kept) == 2 and expected[kept].sum() >= _ALL_ROWS * rows:
+        # What one of two levels gains the other one loses: the rarer one tells it all.
+        kept = kept[1:]
     watched = [_share(name, family, grid.levels[at]) for at in kept]
     watched.append(_nulls(name))
     if grid.closed:
