@@ -27,7 +27,7 @@ def status_text(document: Mapping[str, Any]) -> str:
     ...     "model": "flights", "file": None, "problems": [], "timezone": "UTC", "status": "ok",
     ...     "window": {"start": "2013-06-03T00:00Z", "end": "2013-06-04T00:00Z"}, "rows": 912,
     ...     "incident": None, "budget": None, "silenced_until": None}]}))
-    model    last window  verdict  open incident  silenced until  rows          budget
+    model    last window  verdict  open incident  silenced until  rows           budget
     flights  2013-06-03   ok       –              –                912  no monitor file
     """
     models = document["models"]
