@@ -237,6 +237,7 @@ class TestSilence:
         assert told(store) == ["trigger", "opened"]
         message = store.messages()[-1].message
         assert message.id == message_id(MODEL, only_incident(store).id, "opened")
+        assert only_incident(store).id[:8] in str(message.payload["blocks"])
         decide(config, store, 5, "drift", "estimate", now=NOW + 8 * HOUR)
         assert told(store) == ["trigger", "opened", "joined:estimate"]
 

@@ -46,7 +46,7 @@ def test_what_is_said_has_its_effects_there_too(
         assert [tx.start_epoch(every), tx.start_epoch(every)] == [True, False]
     assert store.epochs(MODEL)[-1] == every
     assert only_incident(store).closed == window(config, 2).end
-    decide(config, store, 3)
+    decide(config, store, 3, now=NOW + HOUR)
     assert told(store) == ["opened", "closed"]
     (standing,) = standings(store, NOW)
     assert (standing.status, standing.spent, standing.incident) == ("ok", 1, None)

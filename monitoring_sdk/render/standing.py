@@ -34,8 +34,11 @@ def status_text(document: Mapping[str, Any]) -> str:
     if not models:
         return "no model: there is no monitor file, and the store is empty"
     lines = [table(_HEAD, [_line(m) for m in models], left=5)]
-    for model in models:
-        lines += [f"{short(model['model'])}: {problem}" for problem in model["problems"]]
+    for model in (m for m in models if m["problems"]):
+        first, *more = model["problems"]
+        lines.append(f"{short(model['model'])}: {first}")
+        if more:
+            lines.append(f"  and {len(more)} more: monitoring check {model['file']}")
     return "\n".join(lines)
 
 
