@@ -99,4 +99,5 @@ def _look(
         whole(drift),
         store,
         notify=notify,
+        recompute=again,
     )

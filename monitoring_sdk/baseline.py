@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from monitoring_sdk.alarms.series import (
     slices_text,
     split_series,
 )
+from monitoring_sdk.alarms.watching import Watching
 from monitoring_sdk.comparison import Comparison, Recent
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.measure import Layout, Measurement
@@ -52,6 +53,8 @@ class Baseline:
         The newest windows of the span, where they are compared with windows before them.
     joint : JointSpec
         What is counted of whole rows; nothing in the baselines of an older version.
+    watching : Watching or None
+        What alarms are set on; None in the baselines of an older version.
     """
 
     model: str
@@ -72,6 +75,7 @@ class Baseline:
     phases: Phases | None = None
     recent: tuple[Recent, ...] = ()
     joint: JointSpec = field(default_factory=JointSpec)
+    watching: Watching | None = None
 
     @property
     def rows(self) -> int:
@@ -144,6 +148,8 @@ def to_files(baseline: Baseline) -> dict[str, str]:
         files["phases.json"] = _phases(baseline.phases)
     if baseline.recent:
         files["recent.json"] = _lines(r.to_dict() for r in baseline.recent)
+    if baseline.watching is not None:
+        files["alarms.json"] = _members(baseline.watching.to_dict())
     return files
 
 
@@ -197,6 +203,9 @@ def from_files(files: Mapping[str, str]) -> Baseline:
             joint=JointSpec.from_dict(json.loads(files["joint.json"]))
             if "joint.json" in files
             else JointSpec(),
+            watching=Watching.from_dict(json.loads(files["alarms.json"]))
+            if "alarms.json" in files
+            else None,
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise BaselineError(f"the baseline is damaged: {type(error).__name__}: {error}") from None
@@ -258,6 +267,28 @@ def _fields(value: Any) -> str:
         for k, v in value.items()
     )
     return "{\n" + ",\n".join(lines) + "\n  }"
+
+
+def _members(data: Mapping[str, Any]) -> str:
+    """Write a document with one line for each member, two levels deep."""
+
+    def line(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    parts = []
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            inner = ",\n".join(f"  {line(k)}: {line(v)}" for k, v in value.items())
+            parts.append(f" {line(key)}: {{\n{inner}\n }}")
+        elif isinstance(value, list) and value:
+            parts.append(f" {line(key)}: " + _lines_of(value, line))
+        else:
+            parts.append(f" {line(key)}: {line(value)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _lines_of(items: Sequence[Any], line: Callable[[Any], str]) -> str:
+    return "[\n" + ",\n".join(f"  {line(item)}" for item in items) + "\n ]"
 
 
 def _lines(items: Iterable[Mapping[str, Any]]) -> str:

@@ -190,13 +190,25 @@ class MonitorConfig(Section):
         """Hash the settings that change numbers or verdicts, not places or receivers.
 
         What is left at its default is left out: a key that a later version adds changes no hash.
+        The first half is of what changes numbers: where it is the same, verdicts follow from
+        numbers that are known.
         """
-        aside = {"owner", "source", "alerts", "retraining", "baseline"}
+        aside = {"owner", "source", "alerts", "retraining", "baseline", *_OF_VERDICTS}
         data = self.model_dump(mode="json", exclude=aside, exclude_defaults=True)
         if self.baseline is not None:
             compared = {"phase", "reference", "length"}
             data |= self.baseline.model_dump(mode="json", include=compared, exclude_defaults=True)
-        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+        verdicts = self.model_dump(mode="json", include=_OF_VERDICTS, exclude_defaults=True)
+        # What has a limit is computed whether it is asked for or not.
+        data |= {"limited": sorted(self.thresholds)} if self.thresholds else {}
+        return _hash(data) + _hash(verdicts)
+
+
+_OF_VERDICTS = {"thresholds", "alarm", "calendar"}
+
+
+def _hash(data: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _between_sections(filled: dict[str, Any]) -> list[str]:

@@ -216,6 +216,31 @@ def judge(
     )
 
 
+def restated(check: Check, thresholds: Mapping[str, Sequence[Rule]]) -> Check:
+    """Hold a check that was judged before against the rules of a file that may have changed.
+
+    A value whose rule is gone has no limit any more, until something else judges it.
+    """
+    if check.family == "estimate" or check.value is None:
+        return check
+    rules = rules_for(thresholds, check.name, check.column, check.segment)
+    if rules:
+        found = _by_rules(check.value, rules)
+    elif check.threshold_from == "user":
+        found = Verdict("ok")
+    else:
+        return check
+    return dataclasses.replace(
+        check,
+        status=found.status,
+        threshold=found.threshold,
+        threshold_from=found.threshold_from,
+        direction=found.direction,
+        exceeded=found.exceeded,
+        severity=found.severity,
+    )
+
+
 def confirm(checks: Iterable[Check], before: Collection[str]) -> tuple[Check, ...]:
     """Turn a provisional excess into an alert where the window before it had it too.
 

@@ -73,8 +73,11 @@ class Check:
 
     `bound` is the published error of a bounded approximation (KS, Wasserstein; in the units of
     `value`), `direction` the side on which the threshold lies, `exceeded` whether the value is
-    beyond it (a provisional threshold alerts only when that lasts). `state` is what later windows
-    go on from: the store keeps it, no document shows it.
+    beyond it (a provisional threshold alerts only when that lasts). With a threshold from the
+    budget `usual` is what the value usually is, `effect` how far the mean over the last `horizon`
+    windows lies from it, `threshold` where that mean would alert, and `score` how far the evidence
+    is on its way at the horizon where it is most: beyond 1 it alerts, where the effect is large
+    enough. `state` is what later windows go on from: the store keeps it, no document shows it.
     """
 
     family: Family
@@ -97,6 +100,9 @@ class Check:
     n: int | None = None
     coverage: float | None = None
     reason: str | None = None
+    usual: float | None = None
+    horizon: int | None = None
+    score: float | None = None
     state: Mapping[str, Any] | None = None
 
     @property
@@ -116,7 +122,16 @@ class Check:
             out[f.name] = getattr(self, f.name)
         del out["state"]
         out["window"] = self.window.to_dict()
-        for name in ("value", "p_value", "effect", "bound", "threshold", "coverage"):
+        for name in (
+            "value",
+            "p_value",
+            "effect",
+            "bound",
+            "threshold",
+            "coverage",
+            "usual",
+            "score",
+        ):
             out[name] = _number(out[name])
         if out["value"] is None and self.value is not None and self.reason is None:
             out["reason"] = f"the value is {self.value}"

@@ -29,10 +29,19 @@ def decide(
     store: Store,
     *,
     notify: bool,
+    recompute: bool = False,
 ) -> Report:
     """Judge all checks, and commit verdict, incident, trigger and messages at once."""
     return stages.decide(
-        handle, quality, profile, metrics, drift, store, notify=notify, links=_links(handle)
+        handle,
+        quality,
+        profile,
+        metrics,
+        drift,
+        store,
+        notify=notify,
+        recompute=recompute,
+        links=_links(handle),
     )
 
 

@@ -100,7 +100,7 @@ def test_unseen_levels_reach_the_values() -> None:
     counts, labelled = changed(stream, "new category 1 %", start=14, length=2)
     values = later_values(seen, counts, labelled)[0]
     name = next(c.name for c in stream.schema.columns if not c.numeric)
-    at = values.keys.index(f"quality/unseen/{name}")
+    at = values.keys.index(f"quality/unseen_share/{name}")
     assert 0.002 < values.x[at] < 0.03
     assert values.keys == tuple(w.key for w in seen.watched)
     assert not np.isnan(values.x).any()

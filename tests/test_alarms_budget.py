@@ -31,9 +31,10 @@ def watched() -> tuple[Watched, ...]:
     kinds = ("location", "scale", "skew", "tails")
     rows = [Watched(f"drift/{k}/x{i}", "drift", f"x{i}", k) for i in range(10) for k in kinds]
     for i in range(10):
-        key, name = f"quality/nulls/x{i}", f"x{i}"
+        key, name = f"quality/null_share/x{i}", f"x{i}"
         rows.append(Watched(key, "quality", name, "nulls", "above", 0.003, "share"))
-    rows.append(Watched("quality/unseen/c", "quality", "c", "unseen", "above", 0.001, "count"))
+    key = "quality/unseen_share/c"
+    rows.append(Watched(key, "quality", "c", "unseen_share", "above", 0.001, "count"))
     rows.append(Watched("performance/accuracy", "performance", None, "accuracy", "below", 0.005))
     return tuple(rows)
 
@@ -215,7 +216,7 @@ def test_a_check_says_value_effect_limit_and_horizon() -> None:
     x = later()
     x[10:, 42] = float(to_angle(4e4, 1e6))
     found = {c.key: c for c in ALARMS.judge(values(x[:11])).checks}
-    nulls = found["quality/nulls/x2"]
+    nulls = found["quality/null_share/x2"]
     assert nulls.exceeded
     assert nulls.value == pytest.approx(0.04, abs=1e-3)
     assert nulls.effect is not None

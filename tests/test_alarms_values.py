@@ -69,8 +69,8 @@ def test_the_reference_itself_is_normal() -> None:
 
 
 def test_a_level_that_expects_fewer_than_five_rows_is_not_watched() -> None:
-    assert "drift/share/channel=shop" in FORM.keys
-    assert "drift/share/channel=fax" not in FORM.keys
+    assert "drift/share@shop/channel" in FORM.keys
+    assert "drift/share@fax/channel" not in FORM.keys
 
 
 def test_a_shift_is_a_shift_and_no_scale() -> None:
@@ -104,9 +104,9 @@ def test_nulls_and_unseen_levels_are_counted() -> None:
     shops = SHOPS.copy()
     shops[:60] = "app"
     found = profile(ages, shops)
-    share = float(from_angle(value(found, "quality/nulls/age")))
+    share = float(from_angle(value(found, "quality/null_share/age")))
     assert share == pytest.approx(0.1, abs=1e-3)
-    assert value(found, "quality/unseen/channel") == pytest.approx(0.01)
+    assert value(found, "quality/unseen_share/channel") == pytest.approx(0.01)
 
 
 def test_infinities_lie_in_the_outer_cells() -> None:
@@ -132,7 +132,7 @@ def test_the_form_reads_back() -> None:
 
 def test_reference_windows_take_the_unseen_rows_of_each_by_the_others() -> None:
     found = reference_values([REFERENCE, REFERENCE], FORM, {"channel": [0.002, None]})
-    at = FORM.keys.index("quality/unseen/channel")
+    at = FORM.keys.index("quality/unseen_share/channel")
     assert found[0].x[at] == 0.002
     assert np.isnan(found[1].x[at])
 

@@ -120,7 +120,7 @@ def test_the_files_are_text_that_reads_well(car_loan: tuple[Path, Baseline]) -> 
     # The sample of labelled rows beside them is no part of the baseline.
     paths = [p for p in folder.iterdir() if p.name != SAMPLE]
     assert {p.name for p in paths} == {
-        *("baseline.json", "grid.json", "joint.json", "profile.json"),
+        *("alarms.json", "baseline.json", "grid.json", "joint.json", "profile.json"),
         *("reference.csv", "expectations.json"),
         "sha256.json",
     }

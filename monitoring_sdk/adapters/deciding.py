@@ -146,6 +146,23 @@ class Deciding:
         found = self._connection.execute(query).first()
         return None if found is None else results.row_of(found)
 
+    def results(self, start: datetime, end: datetime, part: Part) -> list[ResultRow]:
+        """Return the newest verdict on a part of each window inside `[start, end)`, in order."""
+        query = results.select_newest().where(
+            result.c.model == self._model,
+            result.c.part == part,
+            result.c.window_start >= start,
+            result.c.window_end <= end,
+        )
+        found = self._connection.execute(query.order_by(result.c.window_end))
+        return [results.row_of(row) for row in found]
+
+    def incidents(self) -> list[Incident]:
+        """Return the model's incidents, oldest first."""
+        query = sa.select(incident).where(incident.c.model == self._model)
+        found = self._connection.execute(query.order_by(incident.c.opened, incident.c.id))
+        return [incident_of(row) for row in found]
+
     def save(self, decision: Decision) -> None:
         """Write a decision: verdicts, incident, trigger and messages; what is there stays as it is.
 

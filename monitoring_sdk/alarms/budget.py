@@ -35,7 +35,7 @@ FEWEST_WINDOWS = 5
 
 _DAY = 86400
 _MONTH = 30 * _DAY
-_LEAST_SPAN, _LONGEST_SPAN, _MOST_WINDOWS = 10, 720, 720
+_LEAST_SPAN, _LONGEST_SPAN, MOST_WINDOWS = 10, 720, 720
 _BUDGET = re.compile(r"\s*(\d+(?:\.\d+)?)\s+per\s+(\S.*?)\s*")
 
 
@@ -122,8 +122,8 @@ def fit_alarms(
     Alarms or None
         None with fewer than five reference windows.
     """
-    kept = list(values)[-_MOST_WINDOWS:]
-    at = None if phase is None else np.asarray(list(phase)[-_MOST_WINDOWS:], dtype=np.int64)
+    kept = list(values)[-MOST_WINDOWS:]
+    at = None if phase is None else np.asarray(list(phase)[-MOST_WINDOWS:], dtype=np.int64)
     known = [v for v in kept if v is not None]
     if len(known) < FEWEST_WINDOWS:
         return None

@@ -93,6 +93,32 @@ def count_scores(hits: Floats, rows: Floats, fit: CountFit) -> Floats:
     return -special.ndtri(np.clip((upper + least) / 2, 1e-15, 1 - 1e-15))
 
 
+def least_share(score: float, rows: float, fit: CountFit, at: int) -> float:
+    """Return the smallest share of some rows whose count passes a score; 1 where none does.
+
+    Parameters
+    ----------
+    score : float
+    rows : float
+    fit : CountFit
+    at : int
+        Which of the counts.
+
+    Examples
+    --------
+    >>> fit = fit_counts(np.full((60, 1), 0.002), np.full((60, 1), 500.0))
+    >>> least_share(4.0, 500.0, fit, 0)
+    0.016
+    """
+    own = CountFit(*(part[at : at + 1] for part in (fit.hits, fit.rows, fit.bunch)))
+    low, high = 0, max(int(rows), 1)
+    while low < high:
+        middle = (low + high) // 2
+        passes = count_scores(np.array([float(middle)]), np.array([rows]), own)[0] > score
+        low, high = (low, middle) if passes else (middle + 1, high)
+    return min(1.0, low / max(rows, 1.0))
+
+
 def simulated_scores(
     fit: CountFit, rows: Floats, horizons: Sequence[int], count: int, rng: np.random.Generator
 ) -> Floats:

@@ -14,7 +14,7 @@ from monitoring_sdk.alarms.layout import Layout
 from monitoring_sdk.alarms.residuals import Floats
 from monitoring_sdk.alarms.scores import read, standard_errors, trailing_means
 from monitoring_sdk.alarms.values import Values
-from monitoring_sdk.alarms.watched import from_angle
+from monitoring_sdk.alarms.watched import readable
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -77,12 +77,6 @@ def table(windows: Sequence[Values | None], keys: Sequence[str]) -> tuple[Floats
     return x, n
 
 
-def natural(x: Floats, layout: Layout) -> Floats:
-    """Return values in the units that people read: angles as shares."""
-    share = np.array([w.scale == "share" for w in layout.watched], dtype=bool)
-    return np.where(share, from_angle(np.where(share, x, 0)), x)
-
-
 def gather(
     x: Floats,
     n: Floats,
@@ -108,7 +102,7 @@ def gather(
     usual = np.array(fit.expected(phase, len(x)), dtype=np.float64)
     usual[:, layout.counted] = (counts.hits - 0.5) / counts.rows
     z, effect, error = [], [], []
-    base = natural(usual, layout)
+    base = readable(usual, layout.watched)
     for w in horizons:
         means, filled = trailing_means(x - usual, w)
         spread = standard_errors(n, filled, fit, w) + np.zeros_like(x)
@@ -117,7 +111,7 @@ def gather(
         rows = trailing_means(np.where(n > 0, n, np.nan)[:, layout.counted], w)[0]
         with np.errstate(invalid="ignore", divide="ignore"):
             found[:, layout.counted] = count_scores(hits * w, rows * w, counts)
-            shown = natural(usual + means, layout) - base
+            shown = readable(usual + means, layout.watched) - base
             shown[:, layout.counted] = hits / rows - base[:, layout.counted]
         spread[:, layout.counted] = np.nan
         z.append(found)

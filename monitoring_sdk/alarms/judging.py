@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from monitoring_sdk.alarms.counts import CountFit
-from monitoring_sdk.alarms.evidence import Evidence, gather, natural, table
+from monitoring_sdk.alarms.counts import CountFit, least_share
+from monitoring_sdk.alarms.evidence import Evidence, gather, table
 from monitoring_sdk.alarms.fit import Fit
 from monitoring_sdk.alarms.layout import Layout, lay_out
 from monitoring_sdk.alarms.paging import Paging, PagingState, limits, page
 from monitoring_sdk.alarms.scores import skew_over
 from monitoring_sdk.alarms.thresholds import Thresholds
 from monitoring_sdk.alarms.values import Values
-from monitoring_sdk.alarms.watched import Watched, from_angle
+from monitoring_sdk.alarms.watched import Watched, off_scale, readable
 
 PROVISIONAL_WINDOWS = 14
 """With fewer reference windows than this, thresholds are marked provisional."""
@@ -50,24 +50,31 @@ class CheckAlarm:
         Of the window; a share as a share.
     effect : float or None
         How far the mean over the horizon lies from normal, in the units of the value.
+    usual : float or None
+        What it usually is, in the same units; `usual + effect` is the mean over the horizon.
     limit : float or None
         The mean over the horizon at which it would pass, in the units of the value.
     horizon : int
-        Windows looked back on, where it is nearest to passing.
+        Windows looked back on: the fewest over which it passed, else the window alone.
     z, threshold : float
         The score over that horizon and what it has to pass.
     exceeded : bool
         Whether it passed, with an effect over its floor.
+    nearest : float
+        The score over the threshold at the horizon where that is most; above 1 it passes, if the
+        effect is large enough.
     """
 
     key: str
     value: float | None
     effect: float | None
+    usual: float | None
     limit: float | None
     horizon: int
     z: float
     threshold: float
     exceeded: bool
+    nearest: float
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -179,37 +186,43 @@ class Alarms:
         over, half = found.over[-1], found.over_half[-1]
         before = state or PagingState()
         paging = page(found.z[-1], over, half, self.thresholds, self.layout, before)
-        return Judgement(self._checks(recent[-1], found, paging), paging)
+        return Judgement(self._checks(recent, found, paging), paging)
 
     def _checks(
-        self, window: Values | None, found: Evidence, paging: Paging
+        self, recent: Sequence[Values | None], found: Evidence, paging: Paging
     ) -> tuple[CheckAlarm, ...]:
-        x, _ = table([window], self.keys[: len(self.watched)])
-        value = natural(x, self.layout)[0]
+        x, n = table(recent, self.keys[: len(self.watched)])
+        value, usual = (readable(v, self.watched) for v in (x[-1], found.usual[-1]))
         threshold = limits(self.thresholds, self.layout)
-        k, out = len(self.watched), []
+        horizons, k, out = self.thresholds.horizons, len(self.watched), []
         statistic = self.layout.statistics(np.nan_to_num(found.z[-1]))
         statistic[:, k:] = (statistic[:, k:] - self.thresholds.centre) / self.thresholds.spread
-        nearest = np.argmax(paging.ratios + 1e-9 * statistic / threshold, axis=0)
+        passed = paging.ratios > 1
+        first = np.argmax(passed, axis=0)
+        nearest = np.maximum(statistic / threshold, 0).max(axis=0)
+        skew = [skew_over(self.fit, w) for w in horizons]
+        rare = np.cumsum(self.layout.counted) - 1
         for at, key in enumerate(self.keys):
-            row = int(nearest[at])
-            need, passed = float(threshold[row, at]), bool(paging.ratios[row, at] > 1)
+            row, need = int(first[at]), float(threshold[first[at], at])
+            rest = (bool(passed[row, at]), float(nearest[at]))
             if at >= k:
                 z = float(statistic[row, at])
-                out.append(CheckAlarm(key, None, None, None, self._w(row), z, need, passed))
+                none = (None, None, None, None)
+                out.append(CheckAlarm(key, *none, horizons[row], z, need, *rest))
                 continue
-            z = found.z[-1, row, at]
+            z = float(found.z[-1, row, at])
             if not np.isfinite(z):
                 continue
-            skew = float(skew_over(self.fit, self._w(row))[at])
-            limit = _limit(self.watched[at], found, row, at, need, skew)
+            if self.layout.counted[at]:
+                rows = float(n[-horizons[row] :, at].sum())
+                limit = max(least_share(need, rows, self.counts, int(rare[at])), found.floor[at])
+            else:
+                limit = _limit(self.watched[at], found, row, at, need, float(skew[row][at]))
             effect = float(found.effect[-1, row, at])
             own = float(value[at]) if np.isfinite(value[at]) else None
-            out.append(CheckAlarm(key, own, effect, limit, self._w(row), float(z), need, passed))
+            mean = (effect, float(usual[at]), limit)
+            out.append(CheckAlarm(key, own, *mean, horizons[row], z, need, *rest))
         return tuple(out)
-
-    def _w(self, row: int) -> int:
-        return self.thresholds.horizons[row]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; the floats read back exactly."""
@@ -251,7 +264,6 @@ def _limit(
     sign = 1.0 if up else -1.0
     score = sign * need
     edge = usual + error * (score + skew * (score**2 - 1) / 6)
-    if watched.scale == "share":
-        usual, edge = float(from_angle(usual)), float(from_angle(edge))
+    usual, edge = (float(off_scale(x, watched.scale)) for x in (usual, edge))
     floor = usual + sign * watched.floor
     return max(edge, floor) if up else min(edge, floor)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring_sdk.alarms.residuals import Floats
-from monitoring_sdk.alarms.watched import FAMILIES, Watched, from_angle
+from monitoring_sdk.alarms.watched import FAMILIES, Watched, on_scale, readable
 
 ALL_LOCATIONS = "drift/location"
 
@@ -112,7 +112,7 @@ def lay_out(watched: Sequence[Watched]) -> Layout:
     --------
     >>> kinds = ("location", "scale")
     >>> rows = [Watched(f"drift/{k}/{c}", "drift", c, k) for c in "ab" for k in kinds]
-    >>> found = lay_out([*rows, Watched("quality/nulls/a", "quality", "a", "nulls", "above")])
+    >>> found = lay_out([*rows, Watched("quality/null_share/a", "quality", "a", "nulls", "above")])
     >>> found.energies, len(found.starts)
     (('drift/any/a', 'drift/location', 'drift/any/b'), 4)
     """
@@ -176,13 +176,12 @@ def floors(layout: Layout, mu: Floats, part: float = 1.0) -> tuple[Floats, Float
         Infinite where no share is that much smaller. 0 for what is counted: its score is kept
         apart.
     """
-    floor = part * np.array([w.floor for w in layout.watched])
-    share = np.array([w.scale == "share" for w in layout.watched], dtype=bool)
-    p = from_angle(np.where(share, mu, 0))
-    above = 2 * np.arcsin(np.sqrt(np.minimum(p + floor, 1))) - mu
-    below = mu - 2 * np.arcsin(np.sqrt(np.maximum(p - floor, 0)))
-    above, below = np.where(share, above, floor), np.where(share, below, floor)
-    above[share & (p + floor > 1)] = np.inf
-    below[share & (p - floor < 0)] = np.inf
+    base, above, below = readable(mu, layout.watched), np.empty_like(mu), np.empty_like(mu)
+    for i, w in enumerate(layout.watched):
+        away = part * w.floor
+        up, down = (float(on_scale(base[i] + sign * away, w.scale)) for sign in (1, -1))
+        # Beyond the ends of a scale there is no such effect.
+        above[i] = up - mu[i] if np.isfinite(up) else np.inf
+        below[i] = mu[i] - down if np.isfinite(down) else np.inf
     above[layout.counted] = below[layout.counted] = 0.0
     return above, below

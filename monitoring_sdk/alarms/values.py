@@ -182,8 +182,8 @@ def fit_form(
 
 
 def _nulls(name: str) -> Watched:
-    key = f"quality/nulls/{name}"
-    return Watched(key, "quality", name, "nulls", "above", _NULLS_FLOOR, "share")
+    key = f"quality/null_share/{name}"
+    return Watched(key, "quality", name, "null_share", "above", _NULLS_FLOOR, "share")
 
 
 def _finite(column: NumericProfile) -> NDArray[np.int64]:
@@ -215,13 +215,17 @@ def _categorical_form(
     expected = column.counts / max(column.count, 1) * rows
     ranked = np.argsort(-expected, kind="stable")[:MAX_LEVELS]
     kept = ranked[expected[ranked] >= EXPECTED_ROWS]
-    keys = [f"{family}/share/{name}={grid.levels[at]}" for at in kept]
-    watched = [Watched(k, family, name, "share", "both", _SHARE_FLOOR, "share") for k in keys]
+    watched = [_share(name, family, grid.levels[at]) for at in kept]
     watched.append(_nulls(name))
     if grid.closed:
-        key = f"quality/unseen/{name}"
-        watched.append(Watched(key, "quality", name, "unseen", "above", _UNSEEN_FLOOR, "count"))
+        key, kind = f"quality/unseen_share/{name}", "unseen_share"
+        watched.append(Watched(key, "quality", name, kind, "above", _UNSEEN_FLOOR, "count"))
     return ColumnForm(name, tuple(watched), kept, np.empty((len(kept), 0)), False)
+
+
+def _share(name: str, family: Family, level: str) -> Watched:
+    key = f"{family}/share@{level}/{name}"
+    return Watched(key, family, name, "share", "both", _SHARE_FLOOR, "share", level)
 
 
 def _column_values(column: ColumnProfile | None, form: ColumnForm) -> tuple[list[float], float]:
@@ -240,7 +244,7 @@ def _column_values(column: ColumnProfile | None, form: ColumnForm) -> tuple[list
         n = float(column.count)
         found = to_angle(column.counts[form.starts], n).tolist() if n else None
         unseen = column.unseen / n if n else float("nan")
-        tail = [unseen] * (form.watched[-1].kind == "unseen")
+        tail = [unseen] * (form.watched[-1].kind == "unseen_share")
     nulls = float(to_angle(missing, column.rows))
     if found is None:
         found = [float("nan")] * (own - 1 - len(tail))
@@ -266,7 +270,7 @@ def window_values(profile: Profile, form: ValueForm) -> Values:
         found, rows = _column_values(column, column_form)
         x += found
         every = float(column.rows) if column is not None else 0.0
-        n += [every if w.kind == "nulls" else rows for w in column_form.watched]
+        n += [every if w.kind == "null_share" else rows for w in column_form.watched]
     return Values(form.keys, np.array(x, dtype=np.float64), np.array(n), form.theory)
 
 
@@ -288,7 +292,7 @@ def reference_values(
     """
     found = [window_values(profile, form) for profile in profiles]
     for column, shares in (unseen or {}).items():
-        key = f"quality/unseen/{column}"
+        key = f"quality/unseen_share/{column}"
         if key in form.keys:
             pairs = zip(found, shares, strict=True)
             found = [v.replace(key, float("nan") if s is None else s) for v, s in pairs]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Family = Literal["drift", "prediction", "performance", "estimate", "quality"]
 Side = Literal["both", "above", "below"]
-Scale = Literal["identity", "share", "count"]
+Scale = Literal["identity", "share", "count", "log", "gap", "cube"]
 
 FAMILIES = ("drift", "prediction", "performance", "quality")
 """The families that page, in the order of every array by family."""
@@ -42,9 +42,14 @@ class Watched:
         On which side of normal it can page.
     floor : float
         A smaller effect does not page however sure it is; in the units of the effect.
-    scale : {"identity", "share", "count"}
-        What the value is: the effect itself, ``2 asin sqrt`` of a share, or the share of rows
-        that hardly ever come, which are counted.
+    scale : {"identity", "share", "count", "log", "gap", "cube"}
+        How near a normal law the value comes: as it is; a share by ``2 asin sqrt``; rows that
+        hardly ever come, which are counted; a loss by its logarithm; what is 1 at best by
+        ``-log(1 - value)``; a distance by its cube root.
+    level : str or None
+        Of a share of a category.
+    segment : mapping of str to str or None
+        Which rows it is of.
     """
 
     key: str
@@ -54,6 +59,13 @@ class Watched:
     side: Side = "both"
     floor: float = 0.05
     scale: Scale = "identity"
+    level: str | None = None
+    segment: Mapping[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the check, such as ``location`` or ``share@UA``."""
+        return self.kind if self.level is None else f"{self.kind}@{self.level}"
 
     @property
     def pages_under(self) -> str:
@@ -62,12 +74,12 @@ class Watched:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return asdict(self)
+        return {k: v for k, v in asdict(self).items() if v is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Watched:
         """Read the JSON form back."""
-        return cls(**data)
+        return cls(**{"column": None, **data})
 
 
 def to_angle(hits: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
@@ -92,3 +104,63 @@ def from_angle(angle: ArrayLike) -> NDArray[np.float64]:
     0.252
     """
     return np.sin(np.clip(np.asarray(angle), 0, np.pi) / 2) ** 2
+
+
+def on_scale(value: ArrayLike, scale: Scale) -> NDArray[np.float64]:
+    """Return values as alarms take them; NaN where the scale does not reach.
+
+    Examples
+    --------
+    >>> on_scale([0.5, 0.0], "log").round(2).tolist()
+    [-0.69, nan]
+    """
+    found = np.asarray(value, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        if scale == "share":
+            out = 2 * np.arcsin(np.sqrt(found))
+        elif scale == "log":
+            out = np.where(found > 0, np.log(found), np.nan)
+        elif scale == "gap":
+            out = np.where(found < 1, -np.log(1 - found), np.nan)
+        elif scale == "cube":
+            out = np.cbrt(found)
+        else:
+            out = found
+    return np.asarray(out, dtype=np.float64)
+
+
+def off_scale(x: ArrayLike, scale: Scale) -> NDArray[np.float64]:
+    """Return in the units that people read what `on_scale` gave.
+
+    Examples
+    --------
+    >>> scales = ("identity", "share", "log", "gap", "cube")
+    >>> [round(float(off_scale(on_scale(0.3, s), s)), 9) for s in scales]
+    [0.3, 0.3, 0.3, 0.3, 0.3]
+    """
+    found = np.asarray(x, dtype=np.float64)
+    if scale == "share":
+        return from_angle(found)
+    if scale == "log":
+        return np.exp(found)
+    if scale == "gap":
+        return 1 - np.exp(-found)
+    if scale == "cube":
+        return found**3
+    return found
+
+
+def readable(x: NDArray[np.floating[Any]], watched: Sequence[Watched]) -> NDArray[np.float64]:
+    """Return values, shape (..., K), in the units that people read.
+
+    Examples
+    --------
+    >>> rows = [Watched("quality/null_share/a", "quality", "a", "null_share", scale="share")]
+    >>> readable(np.array([np.pi / 2]), rows).round(3).tolist()
+    [0.5]
+    """
+    out = np.array(x, dtype=np.float64)
+    for scale in {w.scale for w in watched} - {"identity", "count"}:
+        at = [i for i, w in enumerate(watched) if w.scale == scale]
+        out[..., at] = off_scale(out[..., at], scale)
+    return out

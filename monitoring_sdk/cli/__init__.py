@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from monitoring_sdk.cli.evaluating import backfill, replay, run
+from monitoring_sdk.cli.explaining import explain
 from monitoring_sdk.cli.feedback import incident, silence, status
 from monitoring_sdk.cli.setting_up import baseline, check, init
 from monitoring_sdk.cli.telling import deliver, diagnose, report
 
-LATER = ("explain", "retraining", "serve")
+LATER = ("retraining", "serve")
 
 
 class _Group(click.Group):
@@ -29,6 +30,6 @@ def main() -> None:
 
 _SETTING_UP = (init, check, baseline)
 _LOOKING = (run, backfill, replay, diagnose)
-_TELLING = (status, incident, silence, deliver, report)
+_TELLING = (status, explain, incident, silence, deliver, report)
 for command in (*_SETTING_UP, *_LOOKING, *_TELLING):
     main.add_command(command)

@@ -110,16 +110,13 @@ def backfill(
 def replay(file: Path, start: str, end: str, checks: bool, as_json: bool) -> None:
     """Say what would have been alarmed under FILE; write no state, send nothing."""
     from monitoring_sdk import stages
-    from monitoring_sdk.adapters.store import open_store
     from monitoring_sdk.config import load_config
     from monitoring_sdk.render.summary import span_text
 
     config = load_config(file)
     windows = list(config.cadence.windows(moment(start, config), moment(end, config)))
-    store = open_store("sqlite://")
     with progress_line(as_json) as progress:
-        for i, _ in enumerate(stages.walk(config, windows, store), start=1):
-            progress("windows", i, len(windows))
+        past = stages.replayed(config, windows, progress)
     at = stages.step_as_of(config, windows[-1]) if windows else moment(end, config)
-    document = stages.span_document(config, windows, at, store, checks=checks or not as_json)
+    document = stages.span_document(config, windows, at, past, checks=checks or not as_json)
     emit(document, as_json, span_text(document, config.window.timezone))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from monitoring_sdk.render.excess import excess, side
+from monitoring_sdk.render.budget import budget_words, watched_label
+from monitoring_sdk.render.excess import RATIO_MAX, excess, side
 from monitoring_sdk.render.keys import parts_of, slice_words, subject
 from monitoring_sdk.render.numbers import (
     COUNTS,
@@ -84,6 +85,8 @@ def label(name: str) -> str:
     """
     if name in LABELS:
         return LABELS[name]
+    if (watched := watched_label(name)) is not None:
+        return watched
     text = name.removeprefix("expect_").removeprefix("column_")
     return short(text.replace("_", " "))
 
@@ -94,7 +97,9 @@ def status_label(status: str) -> str:
 
 
 def check_excess(check: Check) -> float | None:
-    """Return `excess` of a check."""
+    """Return `excess` of a check; of one judged by the budget, its score."""
+    if check.score is not None:
+        return min(check.score, RATIO_MAX)
     direction = check.direction or side(check.value, check.threshold, check.exceeded)
     return excess(check.value, check.threshold, direction)
 
@@ -168,6 +173,8 @@ def words(check: Check) -> str:
         return before + _expectation(check)
     if check.value is None or not math.isfinite(check.value):
         return f"{before}{what}: {_why(check)}"
+    if (budgeted := budget_words(check, what)) is not None:
+        return before + budgeted + _of_rows(check)
     found, limit = pair(check.value, check.threshold, unit_of(check.name))
     if check.threshold is None:
         text = measure(check.name, found, of)

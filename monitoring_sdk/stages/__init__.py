@@ -14,6 +14,7 @@ from monitoring_sdk.stages.publish import (
     publish,
 )
 from monitoring_sdk.stages.quality import Quality, check_quality
+from monitoring_sdk.stages.replaying import replayed
 from monitoring_sdk.stages.steps import (
     clock,
     decide,
@@ -48,6 +49,7 @@ __all__ = [
     "pull_window",
     "read_back",
     "refreshed",
+    "replayed",
     "revise",
     "span_document",
     "step_as_of",

@@ -14,7 +14,9 @@ import pandas as pd
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.quality_generate import generate
+from monitoring_sdk.adapters.samples import write_sample
 from monitoring_sdk.alarms.provisional import ReferenceSeries
+from monitoring_sdk.alarms.values import Role, ValueForm, fit_form
 from monitoring_sdk.baseline import Baseline, collect_reference
 from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.config import MonitorConfig
@@ -23,6 +25,7 @@ from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.measure import Layout, Measurement, measure_columns, measure_operations
 from monitoring_sdk.measure_segments import measure_segments
+from monitoring_sdk.measure_watched import measure_watched
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.joint import JointSpec
 from monitoring_sdk.profile.numeric import NumericProfile
@@ -41,11 +44,19 @@ from monitoring_sdk.stages.fitting import (
     smallest_window,
 )
 from monitoring_sdk.stages.handle import layout_of, open_predictions
+from monitoring_sdk.stages.inheriting import (
+    inherited_form,
+    inherited_grid,
+    inputs_of,
+    windows_before,
+    with_history,
+)
 from monitoring_sdk.stages.joint import RowsOfSpan
 from monitoring_sdk.stages.label_age import reference_performance
 from monitoring_sdk.stages.reference_levels import settle_grid, with_unseen
-from monitoring_sdk.stages.reference_rows import save_sample
+from monitoring_sdk.stages.reference_rows import labelled_sample
 from monitoring_sdk.stages.scan import scan_rows, served, slicing_of
+from monitoring_sdk.stages.watching import watch
 from monitoring_sdk.window import Window
 
 
@@ -61,6 +72,7 @@ def build_baseline(
     valid_from: datetime | None = None,
     now: datetime,
     root: str | None = None,
+    inherit: Baseline | None = None,
     progress: Progress = _silent,
 ) -> Baseline:
     """Fit a baseline on a span of the predictions and save it as a new version.
@@ -74,6 +86,8 @@ def build_baseline(
         else the end of its span.
     now : datetime
         Labels known by now are used.
+    inherit : Baseline, optional
+        Of the model that this one replaces: what it knows of the inputs still holds.
     progress : callable
         Told what is done, how many steps, of how many.
 
@@ -90,9 +104,13 @@ def build_baseline(
     grid = fit_grid(config, source, span, layout, smallest, progress)
     joint, derived = fit_whole_rows(config, source, span, layout)
     grid = Grid({**grid.columns, **derived.columns})
+    grid = inherited_grid(grid, inherit, inputs_of(inherit, layout))
     segmentations = fit_segmentations(config, source, span, len(windows))
-    form = Form(grid, layout, segmentations, joint)
-    grid, profile, profiles, measured = _reference(config, span, windows, form, now, progress)
+    form = Form(grid, layout, segmentations, joint, inherit=inherit)
+    form, profile, profiles, measured = _reference(
+        config, span, windows, form, smallest or MIN_ROWS, now, progress
+    )
+    grid = form.grid
     root = baselines_root() if root is None else root
     known = baselines.versions(root, config.model)
     if valid_from is None and known:
@@ -122,8 +140,19 @@ def build_baseline(
         recent=fit_recent(windows, profiles, comparison, span.end, config.window.timezone),
         joint=joint,
     )
+    if inputs_of(inherit, layout):
+        baseline = with_history(baseline, inherit)
+        measured = [*([[]] * windows_before(baseline, windows)), *measured]
+    labelled = labelled_sample(config, baseline)
+    progress("alarms", 0, 1)
+    watching, estimates = watch(config, baseline, form.values, measured, labelled)
+    baseline = dataclasses.replace(
+        baseline, reference={**baseline.reference, **estimates}, watching=watching
+    )
+    progress("alarms", 1, 1)
     saved = baselines.save(baseline, root)
-    save_sample(config, saved, root)
+    if labelled is not None:
+        write_sample(config.model, saved.version, labelled, root)
     return saved
 
 
@@ -165,6 +194,8 @@ class Form:
     layout: Layout
     segmentations: tuple[Segmentation, ...] = ()
     joint: JointSpec = field(default_factory=JointSpec)
+    values: ValueForm = field(default_factory=lambda: ValueForm(()))
+    inherit: Baseline | None = None
 
 
 def _span(config: MonitorConfig, start: datetime | None, end: datetime | None) -> Window:
@@ -186,12 +217,14 @@ def _reference(
     span: Window,
     windows: Sequence[Window],
     form: Form,
+    smallest: int,
     now: datetime,
     progress: Progress,
-) -> tuple[Grid, Profile, dict[Window, Profile], list[list[Measurement]]]:
+) -> tuple[Form, Profile, dict[Window, Profile], list[list[Measurement]]]:
     """Profile the windows and what lies between and around them; measure each complete one.
 
-    The grid comes back with the columns opened that turn out to have ever new levels.
+    The grid comes back with the columns opened that turn out to have ever new levels, and with
+    what is watched of each column.
     """
     columns, slicing = config.columns, slicing_of(config, form.segmentations)
     whole = [c for c in (columns.latency_ms, columns.error, slicing.version) if c is not None]
@@ -213,7 +246,11 @@ def _reference(
     for profile in profiles.values():
         total = total.merge(profile)
     complete = [profiles[w] for w in windows]
-    form = dataclasses.replace(form, grid=settle_grid(form.grid, complete))
+    grid = settle_grid(form.grid, complete)
+    roles = {column: _role(form.layout, column) for column in form.layout.profiled}
+    scores = dict.fromkeys(form.layout.scores, "score")
+    values = inherited_form(fit_form(total, grid, scores, roles, smallest), form.inherit, grid)
+    form = dataclasses.replace(form, grid=grid, values=values)
     performance = reference_performance(config, windows, now, form.segmentations)
     measured = []
     zone = config.window.timezone
@@ -221,13 +258,18 @@ def _reference(
     for window, reference in zip(windows, compared, strict=True):
         every = (
             *_distances(config, profiles[window], reference, form, requests[window]),
+            *measure_watched(profiles[window], form.values),
             *rows.measure(window, profiles[window], reference),
             *operations[window],
             *performance.get(window, ()),
         )
         measured.append([_as_monitored(config, m) for m in every])
     progress("windows", len(pieces), len(pieces))
-    return form.grid, total, profiles, with_unseen(measured, complete)
+    return form, total, profiles, with_unseen(measured, complete)
+
+
+def _role(layout: Layout, column: str) -> Role:
+    return "prediction" if layout.family(column) == "prediction" else "drift"
 
 
 def _distances(

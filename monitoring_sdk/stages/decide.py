@@ -24,6 +24,7 @@ from monitoring_sdk.report import (
     timestamp,
 )
 from monitoring_sdk.retraining import policy
+from monitoring_sdk.stages.alarms import Budgeting
 from monitoring_sdk.stages.concept import diagnosed
 from monitoring_sdk.stages.telling import transitions_to_tell
 from monitoring_sdk.window import Window
@@ -54,6 +55,36 @@ def confirm_rows(
             row, checks=checks, status=status, reason=reason
         )
     return tuple(done.values())
+
+
+def judged_rows(
+    tx: Deciding, config: MonitorConfig, rows: Sequence[ResultRow]
+) -> tuple[ResultRow, ...]:
+    """Judge rows beside the windows before them: by the budget, where their baseline has one."""
+    budgeting = Budgeting(tx, config)
+    return tuple(budgeting.judge(row) for row in confirm_rows(tx, config, rows))
+
+
+def changed_rows(
+    tx: Deciding, rows: Sequence[ResultRow], *, recompute: bool = False
+) -> tuple[list[ResultRow], list[ResultRow]]:
+    """Tell rows that are to be judged from those whose newest verdict is on the same labels.
+
+    That verdict stands as it was given: under its own date, beside the windows that were known.
+    """
+    fresh, known = [], []
+    for row in rows:
+        newest = None if recompute else tx.result(row.window, row.part)
+        if newest is None or not _same(row, newest):
+            fresh.append(row)
+        else:
+            known.append(newest)
+    return fresh, known
+
+
+def _same(row: ResultRow, newest: ResultRow) -> bool:
+    names = ("baseline", "settings", "fingerprint")
+    return newest.status != "error" and all(getattr(row, n) == getattr(newest, n) for n in names)
 
 
 def _messages(
@@ -115,6 +146,7 @@ def decide_window(
     *,
     notify: bool = True,
     revise_only: bool = False,
+    recompute: bool = False,
     links: Mapping[str, str] | None = None,
     holder: str,
     now: datetime,
@@ -133,6 +165,8 @@ def decide_window(
         Whether messages and triggers follow; incidents are recorded all the same.
     revise_only : bool
         Only verdicts change: no incident, no message.
+    recompute : bool
+        Performance is judged again where labels are as they were.
     links : mapping, optional
         Addresses for people: `report`, `run`.
 
@@ -142,8 +176,9 @@ def decide_window(
         What was decided; a window older than the newest decided one only revises.
     """
     with store.deciding(config.model, holder=holder, now=now) as tx:
-        confirmed = confirm_rows(tx, config, [data, *performance])
-        fresh = [row for row in confirmed if _is_news(tx, row, data)]
+        changed, known = changed_rows(tx, performance, recompute=recompute)
+        confirmed = judged_rows(tx, config, [data, *changed])
+        fresh = [row for row in (*confirmed, *known) if _is_news(tx, row, data)]
         checks = tuple(c for row in fresh for c in row.checks)
         own = next(row for row in confirmed if row.part == "data" and row.window == data.window)
         status, reason = _overall(own, checks)

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.baseline import Baseline
+from monitoring_sdk.budget_verdicts import NOT_JUDGED
 from monitoring_sdk.evaluate import judge
 from monitoring_sdk.measure import Measurement, measure_columns, methods_for
 from monitoring_sdk.measure_segments import measure_segments
+from monitoring_sdk.measure_watched import measure_watched
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.report import Check, Status, slice_key
@@ -69,9 +71,30 @@ def detect_drift(
         columns=measured_columns,
     )
     checks += _judged(handle, baseline, (*found, *_of_shadows(handle, baseline, profile)))
+    checks += _for_alarms(handle, baseline, profile)
     together, unlooked = joint_measurements(handle, baseline, profile)
     checks += [*_judged(handle, baseline, together), *unlooked]
     return told((*checks, *_segments(handle, baseline, profile)), fallback)
+
+
+def _for_alarms(handle: Handle, baseline: Baseline, profile: Profile) -> list[Check]:
+    """Measure what alarms are set on; the verdicts follow when the window is decided."""
+    if baseline.watching is None:
+        return []
+    return [
+        Check(
+            m.family,
+            m.name,
+            handle.window,
+            "insufficient" if m.value.defined else "undefined",
+            m.column,
+            value=m.value.value,
+            n=m.value.n,
+            reason=m.value.reason or NOT_JUDGED,
+        )
+        for m in measure_watched(profile, baseline.watching.form)
+        if m.column in handle.layout.profiled
+    ]
 
 
 def _without_champion(handle: Handle, profile: Profile, column: str) -> bool:

@@ -249,3 +249,55 @@ def known_ages(reference: Mapping[str, ReferenceSeries]) -> frozenset[timedelta]
     """Return the label ages, other than the last, of which a baseline has series."""
     marked = (key.partition("[")[0].partition(MARK)[2] for key in reference)
     return frozenset(parse_duration(text) for text in set(marked) if text)
+
+
+def youngest_keys(reference: Mapping[str, ReferenceSeries], deadline: timedelta) -> dict[str, str]:
+    """Return, of each metric that is known at several label ages, the key of the youngest.
+
+    Examples
+    --------
+    >>> one = ReferenceSeries((0.9,), (50,))
+    >>> keys = ("performance/f1", "performance/f1~age=2d", "performance/f1~age=5d")
+    >>> youngest_keys(dict.fromkeys(keys, one), timedelta(days=14))
+    {'performance/f1': 'performance/f1~age=2d'}
+    """
+    found: dict[str, tuple[timedelta, str]] = {}
+    for key, series in reference.items():
+        head, mark, tail = key.partition(MARK)
+        if not mark or sum(v is not None for v in series.values) < MIN_WINDOWS:
+            continue
+        text, bracket, segment = tail.partition("[")
+        plain = head + bracket + segment
+        age = parse_duration(text)
+        if age < deadline and (plain not in found or age < found[plain][0]):
+            found[plain] = age, key
+    return {plain: key for plain, (_, key) in found.items()}
+
+
+def age_shifts(
+    reference: Mapping[str, ReferenceSeries], age: timedelta, deadline: timedelta
+) -> dict[str, float]:
+    """Return by how much metrics differ at a label age from what they are at the youngest.
+
+    Means over the reference windows that have both; by the key of the metric. Empty where labels
+    do not change with age.
+    """
+    found = {}
+    for plain, youngest in youngest_keys(reference, deadline).items():
+        head, bracket, segment = plain.partition("[")
+        ages = {deadline: plain} | {
+            known: f"{head}{MARK}{age_text(known)}{bracket}{segment}"
+            for known in known_ages({youngest: reference[youngest]} | _aged(reference, head))
+        }
+        reached = max((a for a in ages if a <= age and ages[a] in reference), default=None)
+        if reached is None or ages[reached] == youngest:
+            continue
+        pairs = zip(reference[ages[reached]].values, reference[youngest].values, strict=True)
+        gaps = [a - b for a, b in pairs if a is not None and b is not None]
+        if gaps:
+            found[plain] = float(np.mean(gaps))
+    return found
+
+
+def _aged(reference: Mapping[str, ReferenceSeries], head: str) -> dict[str, ReferenceSeries]:
+    return {k: s for k, s in reference.items() if k.startswith(head + MARK)}

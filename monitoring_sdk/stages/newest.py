@@ -4,22 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
-from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.config import MonitorConfig
-from monitoring_sdk.decision import ResultRow
-from monitoring_sdk.report import SCHEMA, Check, Incident, Report, Status, timestamp
+from monitoring_sdk.decision import Part, ResultRow
+from monitoring_sdk.report import SCHEMA, Check, Incident, Report, Status, Trigger, timestamp
 from monitoring_sdk.stages.concept import diagnosed
 from monitoring_sdk.stages.metrics import awaited, pending_checks
 from monitoring_sdk.stages.quality import blocking
 from monitoring_sdk.window import Window
 
 
+class Verdicts(Protocol):
+    """A store, or what answers as one does."""
+
+    def results(
+        self,
+        model: str,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        part: Part | None = None,
+    ) -> list[ResultRow]:
+        """Return the newest verdicts on the windows inside `[start, end)`, in order of time."""
+
+    def incidents(
+        self, model: str | None = None, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Incident]:
+        """Return the incidents opened in `(start, end]`, oldest first."""
+
+    def triggers(self, model: str | None = None) -> list[Trigger]:
+        """Return the triggers, oldest first."""
+
+
 def newest_reports(
     config: MonitorConfig,
     windows: Sequence[Window],
     as_of: datetime,
-    store: Store,
+    store: Verdicts,
     waiting: Mapping[Window, str] | None = None,
 ) -> list[Report]:
     """Return each window's newest verdict, its performance under the window that it judges.
@@ -56,7 +77,7 @@ def newest_reports(
 
 
 def _stored(
-    config: MonitorConfig, windows: Sequence[Window], store: Store
+    config: MonitorConfig, windows: Sequence[Window], store: Verdicts
 ) -> tuple[dict[Window, ResultRow], dict[Window, ResultRow]]:
     """Return the newest verdicts on the data and on the performance of a span's windows."""
     span = (windows[0].start, windows[-1].end)
@@ -65,7 +86,7 @@ def _stored(
 
 
 def overdue(
-    config: MonitorConfig, windows: Sequence[Window], as_of: datetime, store: Store
+    config: MonitorConfig, windows: Sequence[Window], as_of: datetime, store: Verdicts
 ) -> dict[Window, str]:
     """Say why windows whose labels are due are not judged; labels are read only where some are."""
     if config.source.labels is None or not windows:
@@ -120,7 +141,7 @@ def span_document(
     config: MonitorConfig,
     windows: Sequence[Window],
     as_of: datetime,
-    store: Store,
+    store: Verdicts,
     *,
     checks: bool = False,
 ) -> dict[str, object]:

@@ -59,6 +59,11 @@ def _reference(config: MonitorConfig, baseline: Baseline) -> Reference | str:
     if sample.num_rows == 0:
         when = f"was known when it was built, at {baseline.created:%Y-%m-%d %H:%M} UTC"
         return f"no label in the span of baseline {baseline.version} {when}; {AGAIN}"
+    return coded(config, baseline, sample)
+
+
+def coded(config: MonitorConfig, baseline: Baseline, sample: pa.Table) -> Reference:
+    """Return a baseline's sample, which has rows, as estimators read it."""
     layout = baseline.layout
     coder = fit_coder(
         sample,
@@ -78,19 +83,18 @@ def _reference(config: MonitorConfig, baseline: Baseline) -> Reference | str:
     )
 
 
-def save_sample(config: MonitorConfig, baseline: Baseline, root: str | None = None) -> None:
-    """Keep the sample of a baseline that was just built, while its rows are at hand.
+def labelled_sample(config: MonitorConfig, baseline: Baseline) -> pa.Table | None:
+    """Draw the sample of a baseline that is being built, while its rows are at hand.
 
     A monitor without labels has none; where the labels cannot be read, the first estimate says so.
     """
     if config.source.labels is None or config.columns.label is None or config.task == "ranking":
-        return
+        return None
     try:
         sample = draw_sample(config, baseline)
     except MonitoringError:
-        return
-    if sample.num_rows:
-        write_sample(config.model, baseline.version, sample, root)
+        return None
+    return sample if sample.num_rows else None
 
 
 def draw_sample(config: MonitorConfig, baseline: Baseline) -> pa.Table:

@@ -134,8 +134,21 @@ def fit_replacement(
             if known.valid_from == valid_from and known.span == span:
                 return known
         return build_baseline(
-            scored, span.start, span.end, valid_from=valid_from, now=valid_from, root=root
+            scored,
+            span.start,
+            span.end,
+            valid_from=valid_from,
+            now=valid_from,
+            root=root,
+            inherit=_replaced(config, span, root),
         )
+
+
+def _replaced(config: MonitorConfig, span: Window, root: str) -> Baseline | None:
+    """Return the baseline of the model that is replaced; None where there is none."""
+    if not baselines.versions(root, config.model):
+        return None
+    return baselines.for_window(root, config.model, span)
 
 
 def _first(config: MonitorConfig) -> datetime:

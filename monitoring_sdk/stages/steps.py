@@ -14,7 +14,12 @@ from monitoring_sdk.decision import Decision, ResultRow
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.report import Check, Report
 from monitoring_sdk.stages.concept import ConceptChain
-from monitoring_sdk.stages.decide import confirm_rows, decide_window, status_of
+from monitoring_sdk.stages.decide import (
+    changed_rows,
+    decide_window,
+    judged_rows,
+    status_of,
+)
 from monitoring_sdk.stages.drift import build_profile, detect_drift
 from monitoring_sdk.stages.handle import Handle, pull_window
 from monitoring_sdk.stages.metrics import (
@@ -70,6 +75,7 @@ def decide(
     *,
     notify: bool = True,
     revise_only: bool = False,
+    recompute: bool = False,
     links: Mapping[str, str] | None = None,
     holder: str | None = None,
     now: datetime | None = None,
@@ -84,6 +90,8 @@ def decide(
         Whether messages and a trigger follow.
     revise_only : bool
         Only verdicts change.
+    recompute : bool
+        Performance is judged again where labels are as they were.
     """
     now = now or clock()
     row = data_row(handle, [*quality.checks, *metrics.operations, *metrics.estimates, *drift])
@@ -100,6 +108,7 @@ def decide(
         store,
         notify=notify,
         revise_only=revise_only,
+        recompute=recompute,
         links=links,
         holder=holder or worker(),
         now=now,
@@ -141,7 +150,9 @@ def evaluate_window(
     profile = build_profile(handle, quality)
     metrics = compute_metrics(handle, quality, store)
     drift = detect_drift(handle, quality, profile, store)
-    return decide(handle, quality, profile, metrics, drift, store, notify=notify)
+    return decide(
+        handle, quality, profile, metrics, drift, store, notify=notify, recompute=recompute
+    )
 
 
 def read_back(handle: Handle, done: ResultRow, store: Store, *, notify: bool = True) -> Report:
@@ -221,7 +232,7 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
     ]
     if found:
         with store.deciding(config.model, holder=worker(), now=clock()) as tx:
-            results = confirm_rows(tx, config, found)
+            results = judged_rows(tx, config, changed_rows(tx, found)[0])
             tx.save(
                 Decision(config.model, windows[-1], as_of, results, None, None, (), decides=False)
             )

@@ -1,0 +1,191 @@
+"""Verdicts from the budget: what pages, what is shown beside it, and what goes to the digest."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from monitoring_sdk.alarms.budget import Alarms
+from monitoring_sdk.alarms.judging import CheckAlarm
+from monitoring_sdk.alarms.layout import ALL_LOCATIONS
+from monitoring_sdk.alarms.provisional import MIN_WINDOWS
+from monitoring_sdk.alarms.watched import Watched
+from monitoring_sdk.evaluate import MIN_ROWS
+from monitoring_sdk.measure import least_of
+from monitoring_sdk.report import Check, ThresholdFrom
+from monitoring_sdk.window import Window
+
+ANY = "any"
+"""The name of the check on all that is watched of a column together."""
+
+_UNDER = "drift/any/"
+_LEARNED = ("provisional", "budget")
+
+
+def budget_verdicts(
+    checks: Sequence[Check],
+    watched: Sequence[Watched],
+    alarms: Alarms | None,
+    found: Sequence[CheckAlarm],
+    window: Window,
+    shifts: Mapping[str, float] | None = None,
+) -> tuple[Check, ...]:
+    """Judge a window's checks by the budget.
+
+    A value that is watched alerts where its score passes. A distance of a column, or another value
+    with a limit from the reference windows alone, is shown beside that limit; beyond it, it is
+    critical where something that is watched of its column alerts, and else for the digest. Limits
+    of the user's and hard contracts stand as they are.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+        Of one part of one window; those that this function added before are made anew.
+    watched : sequence of Watched
+        What the baseline watches.
+    alarms : Alarms or None
+        None where there are too few reference windows.
+    found : sequence of CheckAlarm
+        What the alarms say of this window.
+    shifts : mapping of str to float, optional
+        By key: how much labels of this age differ from those of the youngest.
+    """
+    by_key = {a.key: a for a in found}
+    rows = {w.key: w for w in watched}
+    moved = _moved(by_key.values(), rows)
+    source: ThresholdFrom = (
+        "budget" if alarms is not None and not alarms.provisional else "provisional"
+    )
+    out = []
+    for check in checks:
+        if _is_energy(check) or check.version is not None:
+            out += [] if _is_energy(check) else [check]
+        elif check.key in rows:
+            shift = (shifts or {}).get(check.key, 0.0)
+            out.append(_watched(check, rows[check.key], by_key.get(check.key), source, shift))
+        elif check.threshold_from in _LEARNED:
+            out.append(_beside(check, moved, source))
+        else:
+            out.append(check)
+    return (*out, *_energies(by_key, checks, source, window))
+
+
+def _is_energy(check: Check) -> bool:
+    return check.key == ALL_LOCATIONS or (check.family == "drift" and check.name == ANY)
+
+
+def _moved(found: Collection[CheckAlarm], rows: Mapping[str, Watched]) -> set[str | None]:
+    """Return the columns of which something passes; None of a metric is no column."""
+    passed = [a.key for a in found if a.exceeded]
+    columns: set[str | None] = {rows[k].column for k in passed if k in rows}
+    return columns | {k.removeprefix(_UNDER) for k in passed if k.startswith(_UNDER)}
+
+
+def _watched(
+    check: Check, watched: Watched, alarm: CheckAlarm | None, source: ThresholdFrom, shift: float
+) -> Check:
+    users = check.threshold_from == "user"
+    if check.value is None or check.status in ("error", "skipped", "no_data"):
+        return check
+    if (check.n or 0) < MIN_ROWS or alarm is None or alarm.limit is None:
+        if users:
+            return check
+        reason = f"fewer than {MIN_WINDOWS} reference windows have a value; set a limit"
+        if (check.n or 0) < MIN_ROWS:
+            reason = f"{check.n or 0} rows, {MIN_ROWS} needed"
+        return _unjudged(check, reason)
+    limit = alarm.limit + shift
+    usual = None if alarm.usual is None else alarm.usual + shift
+    seen = dataclasses.replace(
+        check, effect=alarm.effect, usual=usual, horizon=alarm.horizon, score=alarm.nearest
+    )
+    if users and (check.exceeded or not alarm.exceeded):
+        return seen
+    least = (
+        least_of(watched.kind, "higher") if watched.family in ("performance", "estimate") else None
+    )
+    if watched.side == "below" and least is not None and limit < least:
+        reason = f"the reference windows differ too much: a limit would lie at {limit:.3g}"
+        return _unjudged(check, f"{reason}, below any value; set one")
+    return dataclasses.replace(
+        seen,
+        status="alert" if alarm.exceeded else "ok",
+        threshold=limit,
+        threshold_from=source,
+        direction="above" if limit >= (usual or 0.0) else "below",
+        exceeded=alarm.exceeded,
+        severity="critical",
+        reason=_notes(check.reason),
+    )
+
+
+def _unjudged(check: Check, reason: str) -> Check:
+    return dataclasses.replace(
+        check,
+        status="insufficient",
+        threshold=None,
+        threshold_from=None,
+        direction=None,
+        exceeded=False,
+        reason=reason,
+    )
+
+
+def _notes(reason: str | None) -> str | None:
+    """Keep of a reason what speaks of the value, not of a limit that no longer stands."""
+    of_limits = ("beyond its limit", "far beyond", "too few reference windows", "the reference win")
+    parts = [p for p in (reason or "").split("; ") if p and not p.startswith(of_limits)]
+    parts = [p for p in parts if p not in ("set one", NOT_JUDGED)]
+    return "; ".join(parts) or None
+
+
+NOT_JUDGED = "not judged yet"
+"""The reason of a value that is measured for alarms, until it is judged."""
+
+
+def _beside(check: Check, moved: Collection[str | None], source: ThresholdFrom) -> Check:
+    if check.family == "operations":
+        # What the service does is held against what it did: a contract, outside of the budget.
+        return dataclasses.replace(check, threshold_from="contract")
+    if check.status not in ("ok", "alert") or check.name.startswith("expect_"):
+        return check
+    of_column = check.family in ("drift", "prediction") and check.column is not None
+    pages = check.exceeded and of_column and check.segment is None and check.column in moved
+    return dataclasses.replace(
+        check,
+        status="alert" if check.exceeded else "ok",
+        severity="critical" if pages else "warning",
+        threshold_from=source,
+        reason=_notes(check.reason),
+    )
+
+
+def _energies(
+    by_key: Mapping[str, CheckAlarm],
+    checks: Sequence[Check],
+    source: ThresholdFrom,
+    window: Window,
+) -> Iterator[Check]:
+    """Write what several values come to together down as checks of their own."""
+    sizes = {c.column: c.n for c in checks if c.family == "drift" and c.n}
+    if not sizes:
+        return
+    for key, alarm in by_key.items():
+        if key != ALL_LOCATIONS and not key.startswith(_UNDER):
+            continue
+        column = None if key == ALL_LOCATIONS else key.removeprefix(_UNDER)
+        yield Check(
+            "drift",
+            "location" if column is None else ANY,
+            window,
+            "alert" if alarm.exceeded else "ok",
+            column,
+            value=alarm.z,
+            threshold=alarm.threshold,
+            threshold_from=source,
+            direction="above",
+            exceeded=alarm.exceeded,
+            n=max(sizes.values()) if column is None else sizes.get(column),
+            horizon=alarm.horizon,
+            score=alarm.nearest,
+        )
