@@ -5,9 +5,16 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.decision import ResultRow
+from monitoring_sdk.measure import Layout
+from monitoring_sdk.profile.grid import Grid
+from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.report import Check, Incident, Report
 from monitoring_sdk.stages.decide import decide_window
 from monitoring_sdk.window import Window, parse_time
@@ -25,12 +32,20 @@ retraining: {when: [drift], cooldown: 0d, hook: {command: ["true"]}}
 """
 
 
-def write_monitor(folder: Path) -> MonitorConfig:
-    """Write the monitor file into a folder of monitors; return what it says."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{MODEL}.yaml"
+def write_monitor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> MonitorConfig:
+    """Write monitor file and baseline, and name their folders; return what the file says."""
+    monitors, saved = folder / "monitors", folder / "baselines"
+    monkeypatch.setenv("MONITORING_MONITORS", str(monitors))
+    monkeypatch.setenv("MONITORING_BASELINES", str(saved))
+    monitors.mkdir()
+    path = monitors / f"{MODEL}.yaml"
     path.write_text(MONITOR)
-    return load_config(path)
+    config = load_config(path)
+    # On a baseline that watches nothing, checks stay as they were judged.
+    span = Window(window(config, -30).start, window(config, 1).start)
+    nothing = Baseline(MODEL, "", NOW, span, None, Layout(), Grid({}), Profile(0, {}), (), {})
+    baselines.save(nothing, saved)
+    return config
 
 
 def window(config: MonitorConfig, number: int) -> Window:

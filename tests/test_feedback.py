@@ -20,8 +20,7 @@ from monitoring_sdk.stages import feedback
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MonitorConfig:
     """The model's monitor file, in the folder of monitors."""
-    monkeypatch.setenv("MONITORING_MONITORS", str(tmp_path / "monitors"))
-    return write_monitor(tmp_path / "monitors")
+    return write_monitor(tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -29,9 +29,9 @@ def monitors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def config(monitors: Path) -> MonitorConfig:
+def config(monitors: Path, monkeypatch: pytest.MonkeyPatch) -> MonitorConfig:
     """The model's monitor file."""
-    return write_monitor(monitors)
+    return write_monitor(monitors.parent, monkeypatch)
 
 
 @pytest.fixture

@@ -26,8 +26,7 @@ def store(url: str) -> Iterator[Store]:  # noqa: F811
 def test_what_is_said_has_its_effects_there_too(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MONITORING_MONITORS", str(tmp_path))
-    config = write_monitor(tmp_path)
+    config = write_monitor(tmp_path, monkeypatch)
     feedback.silence(store, MODEL, HOUR, said_by="ann", now=NOW, reason="release")
     decide(config, store, 1, "prediction")
     assert told(store) == []
