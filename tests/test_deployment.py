@@ -93,6 +93,7 @@ def test_everything_is_deployed(deployments: dict[str, dict[str, Any]]) -> None:
         "backfill/flights",
         "build-baseline/flights",
         "retrain/flights",
+        "feedback/all-models",
     }
     monitor = deployments["monitor/flights"]
     assert monitor["parameters"] == {"model": "flights"}

@@ -31,7 +31,9 @@ def test_the_readmes_monitor_file_is_valid(monkeypatch: pytest.MonkeyPatch):
     assert parse_config(YAML(typ="safe", pure=True).load(text)).model == "fraud"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/configuration.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/architecture.md", "docs/configuration.md", "docs/feedback.md"]
+)
 def test_links_between_pages_lead_somewhere(page: str):
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):

@@ -131,6 +131,8 @@ def _facts(incident: Incident, report: Report, timezone: str) -> list[dict[str, 
     families = ", ".join(incident.families)
     if families:
         facts.append(("Families", short(families)))
+    # As `monitoring incident` takes it.
+    facts.append(("Incident", short(incident.id[:8])))
     return [_mrkdwn(f"*{name}*\n{escape(value, FIELD_MAX - 20)}") for name, value in facts]
 
 

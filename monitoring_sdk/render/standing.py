@@ -27,15 +27,18 @@ def status_text(document: Mapping[str, Any]) -> str:
     ...     "model": "flights", "file": None, "problems": [], "timezone": "UTC", "status": "ok",
     ...     "window": {"start": "2013-06-03T00:00Z", "end": "2013-06-04T00:00Z"}, "rows": 912,
     ...     "incident": None, "budget": None, "silenced_until": None}]}))
-    model    last window  verdict  open incident  silenced until  rows          budget
+    model    last window  verdict  open incident  silenced until  rows           budget
     flights  2013-06-03   ok       –              –                912  no monitor file
     """
     models = document["models"]
     if not models:
         return "no model: there is no monitor file, and the store is empty"
     lines = [table(_HEAD, [_line(m) for m in models], left=5)]
-    for model in models:
-        lines += [f"{short(model['model'])}: {problem}" for problem in model["problems"]]
+    for model in (m for m in models if m["problems"]):
+        first, *more = model["problems"]
+        lines.append(f"{short(model['model'])}: {first}")
+        if more:
+            lines.append(f"  and {len(more)} more: monitoring check {model['file']}")
     return "\n".join(lines)
 
 

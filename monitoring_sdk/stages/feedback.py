@@ -12,7 +12,7 @@ from monitoring_sdk.adapters.store import Deciding, Store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError, MonitoringError, explain
 from monitoring_sdk.feedback import Epoch, Feedback, Verdict
-from monitoring_sdk.report import SCHEMA, Incident, timestamp
+from monitoring_sdk.report import SCHEMA, Incident
 from monitoring_sdk.stages.handle import find_config
 from monitoring_sdk.stages.steps import worker
 from monitoring_sdk.window import parse_duration
@@ -94,7 +94,7 @@ def effect_of(
     if verdict.kind == "false_alarm" and changed is not None:
         raise ConfigError(
             f"incident {incident.id}: {changed.said_by} declared it an expected change on "
-            f"{timestamp(changed.said)}, and the epoch that began with it stays: it cannot be a "
+            f"{changed.said:%Y-%m-%d}, and the epoch that began with it stays: it cannot be a "
             "false alarm"
         )
     if verdict.kind == "ack":

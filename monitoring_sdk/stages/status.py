@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from monitoring_sdk.adapters.store import Store
-from monitoring_sdk.alarms.budget import Budget, parse_budget
+from monitoring_sdk.alarms.budget import Budget
 from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.errors import ConfigError, MonitoringError, explain
 from monitoring_sdk.feedback import acknowledged, silenced_until
 from monitoring_sdk.report import SCHEMA, Incident, Status, timestamp
 from monitoring_sdk.stages.handle import MONITOR_SUFFIXES, find_config, monitors_root
 from monitoring_sdk.stages.newest import joint_status
+from monitoring_sdk.stages.watching import budget_of
 from monitoring_sdk.window import Window
 
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
@@ -83,16 +84,12 @@ class Standing:
         }
 
 
-def budget_of(config: MonitorConfig) -> Budget:
-    """Return a model's budget of false pages."""
-    return parse_budget("1 per 30d")
-
-
 def budget_words(budget: Budget) -> str:
     """Write a budget as a monitor file has it.
 
     Examples
     --------
+    >>> from monitoring_sdk.alarms.budget import parse_budget
     >>> budget_words(parse_budget("1 per 30d")), budget_words(parse_budget("0.5 per 36h"))
     ('1 per 30d', '0.5 per 36h')
     """
