@@ -14,12 +14,8 @@ from monitoring_sdk.errors import explain
 
 # Keys and names of the public face that this version knows but cannot do.
 LATER_KEYS = (
-    "alarm",
-    "calendar",
     "privacy",
-    "owner.tier",
     "alerts.apprise",
-    "alerts.slack.digest",
     "retraining.hook.webhook",
     "retraining.hook.secret",
 )
