@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitoring_sdk.adapters.store import Deciding, Store
+from monitoring_sdk.calendar import quieted
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Decision, Message, ResultRow, message_id
 from monitoring_sdk.evaluate import confirm
@@ -140,7 +141,7 @@ def decide_window(
         What was decided; a window older than the newest decided one only revises.
     """
     with store.deciding(config.model, holder=holder, now=now) as tx:
-        confirmed = confirm_rows(tx, config, [data, *performance])
+        confirmed = quieted(config, confirm_rows(tx, config, [data, *performance]))
         fresh = [row for row in confirmed if _is_news(tx, row, data)]
         checks = tuple(c for row in fresh for c in row.checks)
         own = next(row for row in confirmed if row.part == "data" and row.window == data.window)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.calendar import quieted
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Decision, ResultRow
 from monitoring_sdk.profile.profile import Profile
@@ -221,7 +222,7 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
     ]
     if found:
         with store.deciding(config.model, holder=worker(), now=clock()) as tx:
-            results = confirm_rows(tx, config, found)
+            results = quieted(config, confirm_rows(tx, config, found))
             tx.save(
                 Decision(config.model, windows[-1], as_of, results, None, None, (), decides=False)
             )
