@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from monitoring_sdk.adapters import outbox, results
 from monitoring_sdk.adapters.engine import insert_once
 from monitoring_sdk.adapters.schema import incident, lease, result, trigger
-from monitoring_sdk.decision import Decision, Part, ResultRow
+from monitoring_sdk.decision import Decision, Message, Part, ResultRow
 from monitoring_sdk.errors import StoreError
 from monitoring_sdk.report import Incident, Trigger, timestamp
 from monitoring_sdk.window import Window
@@ -93,6 +93,32 @@ class Deciding:
         found = self._connection.execute(query).first()
         return None if found is None else results.row_of(found)
 
+    def judged(self, since: datetime, until: datetime, lag: timedelta) -> list[ResultRow]:
+        """Return the newest verdicts on the windows that end in `(since, until]`.
+
+        A verdict on performance counts by when its labels were looked at, `lag` after a window.
+        """
+        data = sa.and_(
+            result.c.part == "data", result.c.window_end > since, result.c.window_end <= until
+        )
+        due = sa.and_(
+            result.c.part != "data", result.c.as_of > since + lag, result.c.as_of <= until + lag
+        )
+        query = results.select_newest().where(result.c.model == self._model, sa.or_(data, due))
+        query = query.order_by(result.c.window_end, result.c.part)
+        return [results.row_of(found) for found in self._connection.execute(query)]
+
+    def incidents(self, since: datetime, until: datetime) -> list[Incident]:
+        """Return the model's incidents that opened or closed in `(since, until]`."""
+        moments = (incident.c.opened, incident.c.closed)
+        within = sa.or_(*(sa.and_(m > since, m <= until) for m in moments))
+        query = sa.select(incident).where(incident.c.model == self._model, within)
+        return [incident_of(found) for found in self._connection.execute(query)]
+
+    def tell(self, message: Message) -> None:
+        """Put a message into the outbox, unless it is there already."""
+        outbox.put(self._connection, message, self._now)
+
     def save(self, decision: Decision) -> None:
         """Write a decision: verdicts, incident, trigger and messages; what is there stays as it is.
 
@@ -112,7 +138,7 @@ class Deciding:
         if decision.trigger is not None:
             self._save_trigger(decision.trigger)
         for message in decision.messages:
-            outbox.put(self._connection, message, self._now)
+            self.tell(message)
 
     def _hold(self, decision: Decision) -> None:
         until = self.decided_until()

@@ -25,6 +25,7 @@ from monitoring_sdk.report import (
 )
 from monitoring_sdk.retraining import policy
 from monitoring_sdk.stages.concept import diagnosed
+from monitoring_sdk.stages.digesting import tell_digest
 from monitoring_sdk.window import Window
 
 
@@ -187,6 +188,8 @@ def decide_window(
                 decides,
             )
         )
+        if notify and decides:
+            tell_digest(tx, config, data.window, until, links)
     return report
 
 
