@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from monitoring_sdk.adapters import outbox, results
 from monitoring_sdk.adapters.engine import insert_once
 from monitoring_sdk.adapters.schema import incident, lease, result, trigger
+from monitoring_sdk.adapters.schema import outbox as outbox_table
 from monitoring_sdk.decision import Decision, Message, Part, ResultRow
 from monitoring_sdk.errors import StoreError
 from monitoring_sdk.report import Incident, Trigger, timestamp
@@ -114,6 +115,22 @@ class Deciding:
         within = sa.or_(*(sa.and_(m > since, m <= until) for m in moments))
         query = sa.select(incident).where(incident.c.model == self._model, within)
         return [incident_of(found) for found in self._connection.execute(query)]
+
+    def incidents_near(self, at: datetime, within: timedelta) -> list[Incident]:
+        """Return the other models' incidents that opened no further than `within` from a moment."""
+        near = incident.c.opened.between(at - within, at + within)
+        query = sa.select(incident).where(incident.c.model != self._model, near)
+        return [incident_of(found) for found in self._connection.execute(query)]
+
+    def told(self, incidents: Collection[str], transition: str) -> list[Message]:
+        """Return the Slack messages on a transition of incidents, in the order of their coming."""
+        own = sa.and_(
+            outbox_table.c.kind == "slack",
+            outbox_table.c.transition == transition,
+            outbox_table.c.incident.in_(list(incidents)),
+        )
+        query = sa.select(outbox_table).where(own).order_by(outbox_table.c.seq)
+        return [outbox.row_of(found).message for found in self._connection.execute(query)]
 
     def tell(self, message: Message) -> None:
         """Put a message into the outbox, unless it is there already."""

@@ -26,6 +26,7 @@ from monitoring_sdk.report import (
 from monitoring_sdk.retraining import policy
 from monitoring_sdk.stages.concept import diagnosed
 from monitoring_sdk.stages.digesting import tell_digest
+from monitoring_sdk.stages.grouping import in_group
 from monitoring_sdk.window import Window
 
 
@@ -176,6 +177,7 @@ def decide_window(
             triggers=(trigger,) if trigger is not None else (),
         )
         messages = _messages(config, report, incident, transitions, trigger) if notify else ()
+        messages = in_group(tx, config, report, incident, messages)
         tx.save(
             Decision(
                 config.model,

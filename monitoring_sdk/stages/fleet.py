@@ -1,17 +1,30 @@
-"""The fleet as the folder of monitor files has it: whose budget is what."""
+"""The fleet as the folder of monitor files has it: whose budget is what, and what is one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.alarms.budget import parse_budget
 from monitoring_sdk.alarms.judging import Budget
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.config_sections import SourceSpec
 from monitoring_sdk.errors import ConfigError
-from monitoring_sdk.fleet import FLEET_FILE, Member, effective, load_fleet
+from monitoring_sdk.fleet import (
+    FLEET_FILE,
+    Broken,
+    Cause,
+    FleetConfig,
+    Member,
+    effective,
+    group,
+    load_fleet,
+)
+from monitoring_sdk.render.keys import parts_of
+from monitoring_sdk.report import SCHEMA
 from monitoring_sdk.stages.handle import monitors_root
 from monitoring_sdk.yaml_file import interpolate, read_mapping
 
@@ -73,6 +86,50 @@ def _member(path: Path, changed: int, size: int) -> Member:
             budget = None
     fits = str(tier).isdigit() and int(tier) >= 1
     return Member(str(model or path.stem), int(tier) if fits else 1, budget)
+
+
+def causes_of(config: MonitorConfig, keys: Sequence[str]) -> frozenset[Cause]:
+    """Return the source columns that checks of a model speak of.
+
+    What the model itself writes lies beside its predictions; any other column may come from the
+    table of features as well.
+    """
+    source, columns = config.source, config.columns
+    features = () if source.features is None else (_place(source.features),)
+    written = {columns.prediction, *columns.scores}
+    found = {column for key in keys if (column := parts_of(key).column) is not None}
+    return frozenset(
+        (place, column)
+        for column in found
+        for place in (_place(source.predictions), *(() if column in written else features))
+    )
+
+
+def _place(spec: SourceSpec) -> str:
+    return " ".join(filter(None, (spec.path, spec.url, spec.table, spec.query)))
+
+
+def incident_groups(
+    store: Store, configs: Sequence[MonitorConfig], fleet: FleetConfig | None
+) -> dict[str, Any]:
+    """Return the JSON of the incidents of several models that one source column can explain.
+
+    Parameters
+    ----------
+    store : Store
+    configs : sequence of MonitorConfig
+        Of the models that count.
+    fleet : FleetConfig or None
+        Without one nothing is grouped.
+    """
+    if fleet is None:
+        return {"schema": SCHEMA, "groups": []}
+    broken = [
+        Broken(incident, causes_of(config, incident.checks))
+        for config in configs
+        for incident in store.incidents(config.model)
+    ]
+    return {"schema": SCHEMA, "groups": [g.to_dict() for g in group(broken, fleet.group.within)]}
 
 
 def _at(data: Mapping[str, Any], section: str, key: str) -> Any:
