@@ -18,6 +18,9 @@ from monitoring_sdk.errors import StoreError
 from monitoring_sdk.report import Incident, Trigger, timestamp
 from monitoring_sdk.window import Window
 
+_OPENING = 5_370_129_446_018_273
+"""The advisory lock of PostgreSQL for decisions that look at other models' incidents."""
+
 
 class Deciding:
     """A model's state for as long as its lease is held; made by `Store.deciding`."""
@@ -117,7 +120,14 @@ class Deciding:
         return [incident_of(found) for found in self._connection.execute(query)]
 
     def incidents_near(self, at: datetime, within: timedelta) -> list[Incident]:
-        """Return the other models' incidents that opened no further than `within` from a moment."""
+        """Return the other models' incidents that opened no further than `within` from a moment.
+
+        Until this decision is committed no other one gets an answer: of two models whose incidents
+        are one, the second to ask sees the first.
+        """
+        if self._connection.dialect.name == "postgresql":
+            # SQLite has one writer anyway.
+            self._connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OPENING)))
         near = incident.c.opened.between(at - within, at + within)
         query = sa.select(incident).where(incident.c.model != self._model, near)
         return [incident_of(found) for found in self._connection.execute(query)]
