@@ -19,6 +19,8 @@ ANY = "any"
 """The name of the check on all that is watched of a column together."""
 
 _UNDER = "drift/any/"
+_SHARES = ("null_share", "unseen_share")
+_OF_DIGEST = "alarm.digest_only: this column pages nobody"
 _LEARNED = ("provisional", "budget")
 
 
@@ -29,6 +31,8 @@ def budget_verdicts(
     found: Sequence[CheckAlarm],
     window: Window,
     shifts: Mapping[str, float] | None = None,
+    *,
+    quiet: Collection[str | None] = (),
 ) -> tuple[Check, ...]:
     """Judge a window's checks by the budget.
 
@@ -49,6 +53,8 @@ def budget_verdicts(
         What the alarms say of this window.
     shifts : mapping of str to float, optional
         By key: how much labels of this age differ from those of the youngest.
+    quiet : collection of str
+        Columns that page nobody.
     """
     by_key = {a.key: a for a in found}
     rows = {w.key: w for w in watched}
@@ -60,6 +66,8 @@ def budget_verdicts(
     for check in checks:
         if _is_energy(check) or check.version is not None:
             out += [] if _is_energy(check) else [check]
+        elif check.key in rows and check.column in quiet and check.threshold_from != "user":
+            out.append(_quiet(check))
         elif check.key in rows:
             shift = (shifts or {}).get(check.key, 0.0)
             out.append(_watched(check, rows[check.key], by_key.get(check.key), source, shift))
@@ -117,6 +125,14 @@ def _watched(
         severity="critical",
         reason=_notes(check.reason),
     )
+
+
+def _quiet(check: Check) -> Check:
+    if check.name in _SHARES:
+        return _beside(check, (), "budget")
+    if check.status not in ("ok", "alert", "insufficient"):
+        return check
+    return dataclasses.replace(_unjudged(check, _OF_DIGEST), status="skipped", severity="warning")
 
 
 def _unjudged(check: Check, reason: str) -> Check:

@@ -19,15 +19,14 @@ from pydantic import (
 )
 
 from monitoring_sdk import config_problems
+from monitoring_sdk.config_alarm import Alarm, Alerts, Event, Owner
 from monitoring_sdk.config_names import Task, is_metric, names_problems
 from monitoring_sdk.config_sections import (
-    Alerts,
     BaselineSettings,
     Columns,
     Estimation,
     Expectation,
     LabelSettings,
-    Owner,
     Payoff,
     Retraining,
     Rule,
@@ -61,6 +60,17 @@ def _span_fault(baseline: BaselineSettings | None, window: WindowSettings | None
         return []
     start, end = (parse_time(t, window.timezone) for t in (baseline.start, baseline.end))
     return ["baseline.start must be before baseline.end"] if start >= end else []
+
+
+def _calendar_faults(calendar: Sequence[Event] | None, window: WindowSettings | None) -> list[str]:
+    if calendar is None or window is None:
+        return []
+    zone = window.timezone
+    return [
+        f"calendar.{i}: start must be before end"
+        for i, event in enumerate(calendar)
+        if parse_time(event.start, zone) >= parse_time(event.end, zone)
+    ]
 
 
 def _rules_without_column(thresholds: Mapping[str, Sequence[Rule]] | None) -> list[str]:
@@ -114,6 +124,8 @@ class MonitorConfig(Section):
     estimation: Estimation = Estimation()
     business_value: Payoff | None = None
     thresholds: Thresholds = Field(default_factory=dict)
+    alarm: Alarm = Alarm()
+    calendar: tuple[Event, ...] = ()
     alerts: Alerts = Alerts()
     retraining: Retraining | None = None
 
@@ -146,6 +158,7 @@ class MonitorConfig(Section):
         problems = [
             *_labels_lack(self.source, self.columns),
             *_span_fault(self.baseline, self.window),
+            *_calendar_faults(self.calendar, self.window),
             *_rules_without_column(self.thresholds),
             *_parts_lack(self.task, self.columns, self.versions),
         ]
@@ -223,12 +236,11 @@ def _between_sections(filled: dict[str, Any]) -> list[str]:
         except ValidationError:
             return None
 
+    window = section(WindowSettings, "window") if filled.get("window") else WindowSettings()
     return [
         *_labels_lack(section(Sources, "source"), section(Columns, "columns")),
-        *_span_fault(
-            section(BaselineSettings, "baseline"),
-            section(WindowSettings, "window") if filled.get("window") else WindowSettings(),
-        ),
+        *_span_fault(section(BaselineSettings, "baseline"), window),
+        *_calendar_faults(section(tuple[Event, ...], "calendar"), window),
         *_rules_without_column(section(Thresholds, "thresholds")),
         *_parts_lack(
             str(filled.get("task", "binary")),

@@ -14,12 +14,8 @@ from monitoring_sdk.errors import explain
 
 # Keys and names of the public face that this version knows but cannot do.
 LATER_KEYS = (
-    "alarm",
-    "calendar",
     "privacy",
-    "owner.tier",
     "alerts.apprise",
-    "alerts.slack.digest",
     "retraining.hook.webhook",
     "retraining.hook.secret",
 )
@@ -43,7 +39,7 @@ def not_allowed(what: str, allowed: Sequence[object] = ()) -> PydanticCustomErro
 def _at(data: Any, path: Sequence[str | int]) -> Any:
     """Follow keys and positions into a document; None where they lead nowhere."""
     for step in path:
-        if isinstance(step, int) and isinstance(data, Mapping):
+        if isinstance(step, int) and isinstance(data, Mapping) and step not in data:
             continue  # one rule that stands for a list of one
         try:
             data = data[step]

@@ -11,7 +11,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    field_validator,
     model_validator,
 )
 
@@ -40,6 +39,15 @@ def _duration(value: Any) -> timedelta:
         return parse_duration(value)
     except (ConfigError, OverflowError):
         raise not_allowed("not a length of time", ["15min", "8h", "2d"]) from None
+
+
+def _moment(value: Any) -> datetime:
+    """Read a moment; a naive one stays naive, for its zone is known only to the whole file."""
+    try:
+        parse_time(value)
+    except (ConfigError, OverflowError):
+        raise not_allowed("not a time", ["2013-06-04", "2013-06-04T04:00:00Z"]) from None
+    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
 
 
 def _every(value: str) -> str:
@@ -74,6 +82,7 @@ def _by_level(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(as_names)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 Every = Annotated[str, AfterValidator(_every)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Version = Annotated[str, BeforeValidator(_text)]
@@ -238,8 +247,8 @@ class BaselineSettings(Section):
     before it (`previous`).
     """
 
-    start: datetime
-    end: datetime
+    start: Moment
+    end: Moment
     every: Every | None = None
     phase: Literal["hour_of_day", "day_of_week", "hour_of_week"] | None = None
     reference: Literal["fixed", "rolling", "previous"] = "fixed"
@@ -252,16 +261,6 @@ class BaselineSettings(Section):
         if self.phase is not None and self.reference != "fixed":
             raise ValueError("phase needs `reference: fixed`")
         return self
-
-    @field_validator("start", "end", mode="before")
-    @classmethod
-    def _moment(cls, value: Any) -> Any:
-        # Naive moments stay naive here: their zone is known only to the whole file.
-        try:
-            parse_time(value)
-        except (ConfigError, OverflowError):
-            raise not_allowed("not a time", ["2013-06-04", "2013-06-04T04:00:00Z"]) from None
-        return value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
 
 
 class Expectation(BaseModel):
@@ -309,26 +308,6 @@ def as_lists(value: Any) -> Any:
 
 
 Thresholds = Annotated[dict[str, tuple[Rule, ...]], BeforeValidator(as_lists)]
-
-
-class Slack(Section):
-    """Where alerts go; the token comes from the environment."""
-
-    channel: str | None = None
-
-
-class Alerts(Section):
-    """The ways out."""
-
-    slack: Slack = Slack()
-
-
-class Owner(Section):
-    """Who looks after the model."""
-
-    team: str | None = None
-    mention: str | None = None
-    runbook: str | None = None
 
 
 class Hook(Section):

@@ -33,8 +33,14 @@ def _parser() -> YAML:
     return yaml
 
 
-def read_mapping(path: str | Path) -> dict[str, Any]:
+def read_mapping(path: str | Path, first: str = "model") -> dict[str, Any]:
     """Read a file that holds one YAML mapping, as written (variables not yet replaced).
+
+    Parameters
+    ----------
+    path : str or Path
+    first : str
+        The key that such a file begins with, for people whose file is no mapping.
 
     Raises
     ------
@@ -54,7 +60,7 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
         # A tag that does not suit its text (`!!int x`), or nesting beyond all measure.
         raise ConfigError(f"{path}: no YAML that can be read: {type(error).__name__}") from None
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: the file must hold keys and values, starting with `model:`")
+        raise ConfigError(f"{path}: the file must hold keys and values, starting with `{first}:`")
     return data
 
 

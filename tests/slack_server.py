@@ -86,14 +86,26 @@ class SlackServer:
         if method == "chat.postMessage":
             posted = self._keep(body)
             return 200, {"ok": True, "channel": self.channel, "ts": posted["ts"]}
-        if method == "conversations.history":
+        if method in ("conversations.history", "conversations.replies"):
             if not self.readable:
                 return 200, {"ok": False, "error": "missing_scope", "needed": "channels:history"}
-            return 200, self._history(body)
+            replies = method == "conversations.replies"
+            return 200, self._listed(body, self._in_thread(body["ts"]) if replies else self.shown())
         return 200, {"ok": False, "error": "unknown_method"}
 
-    def _history(self, body: dict) -> dict:
-        newest_first = self.messages[::-1]
+    def shown(self) -> list[dict]:
+        """Return the messages of the channel itself, without those in threads."""
+        return [m for m in self.messages if "thread_ts" not in m]
+
+    def replies(self) -> list[dict]:
+        """Return the messages in threads."""
+        return [m for m in self.messages if "thread_ts" in m]
+
+    def _in_thread(self, ts: str) -> list[dict]:
+        return [m for m in self.messages if ts in (m["ts"], m.get("thread_ts"))]
+
+    def _listed(self, body: dict, messages: list[dict]) -> dict:
+        newest_first = messages[::-1]
         begin = int(body.get("cursor") or 0)
         shown = newest_first[begin : begin + min(self.page, int(body.get("limit", 100)))]
         if body.get("include_all_metadata") not in ("1", "true", True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -475,6 +475,66 @@ def test_a_later_value_is_refused(sections: dict[str, Any], fault: str) -> None:
     assert faults(**sections) == [fault]
 
 
+# --- Alarms ---------------------------------------------------------------------------------------
+
+EVENT = {"name": "sale", "start": "2024-11-29", "end": "2024-12-03"}
+
+
+def test_alarms_have_their_defaults() -> None:
+    config = small(calendar=[EVENT], alarm={})
+    assert (config.alarm.budget, str(config.alarm.allowed)) == ("1 per 30d", "1 per 30d")
+    assert not config.alarm.stated
+    assert small(alarm={"budget": "1 per 30d"}).alarm.stated
+    (event,) = config.calendar
+    assert (event.do, event.reference) == ("digest_only", "exclude")
+    assert (config.owner.tier, config.alerts.slack.digest) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("sections", "fault"),
+    [
+        (
+            {"alarm": {"budget": "often"}},
+            "alarm.budget: not a budget of false pages: got 'often'; allowed: 1 per 30d, 2 per 7d",
+        ),
+        (
+            {"alarm": {"budgets": "1 per 30d"}},
+            "alarm.budgets: unknown key: got 'budgets'; allowed: budget; did you mean budget?",
+        ),
+        ({"calendar": EVENT}, "calendar: must be a list: got 'dict'"),
+        (
+            {"calendar": [{**EVENT, "do": "digest"}]},
+            "calendar.0.do: not an allowed value: got 'digest'; allowed: digest_only; "
+            "did you mean digest_only?",
+        ),
+        (
+            {"calendar": [EVENT, {**EVENT, "end": "soon"}]},
+            "calendar.1.end: not a time: got 'soon'; allowed: 2013-06-04, 2013-06-04T04:00:00Z",
+        ),
+        ({"calendar": [{**EVENT, "name": ""}]}, "calendar.0.name: string should have at least 1"),
+        # The one end has an offset, the other is in the time zone of the file.
+        (
+            {
+                "window": {"timezone": "America/New_York"},
+                "calendar": [EVENT, {**EVENT, "end": "2024-11-29T04:30:00Z"}],
+            },
+            "calendar.1: start must be before end",
+        ),
+        ({"owner": {"tier": 0}}, "owner.tier: input should be greater than or equal to 1: got 0"),
+        (
+            {"alerts": {"slack": {"digest": "dayly"}}},
+            "alerts.slack.digest: not an allowed value: got 'dayly'; allowed: daily, weekly; "
+            "did you mean daily?",
+        ),
+    ],
+)
+def test_what_is_wrong_about_alarms(sections: dict[str, Any], fault: str) -> None:
+    (found,) = faults(**sections)
+    assert found.startswith(fault)
+    # And beside another fault, where pydantic does not look at what lies between sections.
+    assert any(f.startswith(fault) for f in faults(**sections, drift=["psy"]))
+
+
 # --- Parts that need each other -------------------------------------------------------------------
 
 
@@ -592,6 +652,8 @@ def test_eligible_rows_are_named_by_their_values() -> None:
         {"window": {"timezone": "Europe/Paris"}},
         {"labels": {"delay": "1d"}},
         {"labels": {"coverage": 0.5}},
+        {"alarm": {"budget": "2 per 30d"}},
+        {"calendar": [EVENT]},
         {"columns": {**SMALL["columns"], "positive": "1"}},
         {"columns": {**SMALL["columns"], "numeric": ["a"]}},
     ],
@@ -603,8 +665,10 @@ def test_the_hash_changes_with_what_changes_numbers(change: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     "change",
     [
-        {"owner": {"team": "b"}},
-        {"alerts": {"slack": {"channel": "C2"}}},
+        {"owner": {"team": "b", "tier": 2}},
+        {"alerts": {"slack": {"channel": "C2", "digest": "weekly"}}},
+        {"alarm": {"budget": "1 per 720h"}},
+        {"calendar": []},
         {"retraining": {"when": ["drift"], "hook": {"command": ["x"]}}},
         {"source": {"predictions": "elsewhere"}},
         {"baseline": {"start": "2020-01-01", "end": "2020-02-01"}},
@@ -677,6 +741,27 @@ configs = st.fixed_dictionaries(
             st.sampled_from(sorted(METHODS)), st.one_of(rules, st.lists(rules, max_size=3))
         ),
         "quality": st.lists(st.fixed_dictionaries({"type": names, "column": names}), max_size=2),
+        "owner": st.fixed_dictionaries({"tier": st.integers(1, 9)}),
+        "alarm": st.fixed_dictionaries(
+            {"budget": st.builds("{} per {}d".format, st.integers(1, 9), st.integers(1, 99))}
+        ),
+        "calendar": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "name": names,
+                    "start": st.dates(date(2000, 1, 1), date(2010, 1, 1)).map(str),
+                    "end": st.datetimes(datetime(2011, 1, 1), datetime(2020, 1, 1)),
+                },
+                optional={
+                    "do": st.just("digest_only"),
+                    "reference": st.sampled_from(["exclude", "include"]),
+                },
+            ),
+            max_size=2,
+        ),
+        "alerts": st.fixed_dictionaries(
+            {"slack": st.fixed_dictionaries({"digest": st.sampled_from(["daily", "weekly"])})}
+        ),
     },
 )
 

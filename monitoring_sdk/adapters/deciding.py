@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -12,11 +12,15 @@ import sqlalchemy as sa
 from monitoring_sdk.adapters import feedback, outbox, results
 from monitoring_sdk.adapters.engine import insert_once
 from monitoring_sdk.adapters.schema import incident, lease, result, trigger
-from monitoring_sdk.decision import Decision, Part, ResultRow
+from monitoring_sdk.adapters.schema import outbox as outbox_table
+from monitoring_sdk.decision import Decision, Message, Part, ResultRow
 from monitoring_sdk.errors import StoreError
 from monitoring_sdk.feedback import Epoch, Feedback
 from monitoring_sdk.report import Incident, Trigger, timestamp
 from monitoring_sdk.window import Window
+
+_OPENING = 5_370_129_446_018_273
+"""The advisory lock of PostgreSQL for decisions that look at other models' incidents."""
 
 
 class Deciding:
@@ -157,11 +161,60 @@ class Deciding:
         found = self._connection.execute(query.order_by(result.c.window_end))
         return [results.row_of(row) for row in found]
 
+    def judged(self, since: datetime, until: datetime, lag: timedelta) -> list[ResultRow]:
+        """Return the newest verdicts on the windows that end in `(since, until]`.
+
+        A verdict on performance counts by when its labels were looked at, `lag` after a window.
+        """
+        data = sa.and_(
+            result.c.part == "data", result.c.window_end > since, result.c.window_end <= until
+        )
+        due = sa.and_(
+            result.c.part != "data", result.c.as_of > since + lag, result.c.as_of <= until + lag
+        )
+        query = results.select_newest().where(result.c.model == self._model, sa.or_(data, due))
+        query = query.order_by(result.c.window_end, result.c.part)
+        return [results.row_of(found) for found in self._connection.execute(query)]
+
     def incidents(self) -> list[Incident]:
         """Return the model's incidents, oldest first."""
         query = sa.select(incident).where(incident.c.model == self._model)
         found = self._connection.execute(query.order_by(incident.c.opened, incident.c.id))
         return [incident_of(row) for row in found]
+
+    def incidents_moved(self, since: datetime, until: datetime) -> list[Incident]:
+        """Return the model's incidents that opened or closed in `(since, until]`."""
+        moments = (incident.c.opened, incident.c.closed)
+        within = sa.or_(*(sa.and_(m > since, m <= until) for m in moments))
+        query = sa.select(incident).where(incident.c.model == self._model, within)
+        return [incident_of(found) for found in self._connection.execute(query)]
+
+    def incidents_near(self, at: datetime, within: timedelta) -> list[Incident]:
+        """Return the other models' incidents that opened no further than `within` from a moment.
+
+        Until this decision is committed no other one gets an answer: of two models whose incidents
+        are one, the second to ask sees the first.
+        """
+        if self._connection.dialect.name == "postgresql":
+            # SQLite has one writer anyway.
+            self._connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OPENING)))
+        near = incident.c.opened.between(at - within, at + within)
+        query = sa.select(incident).where(incident.c.model != self._model, near)
+        return [incident_of(found) for found in self._connection.execute(query)]
+
+    def told(self, incidents: Collection[str], transition: str) -> list[Message]:
+        """Return the Slack messages on a transition of incidents, in the order of their coming."""
+        own = sa.and_(
+            outbox_table.c.kind == "slack",
+            outbox_table.c.transition == transition,
+            outbox_table.c.incident.in_(list(incidents)),
+        )
+        query = sa.select(outbox_table).where(own).order_by(outbox_table.c.seq)
+        return [outbox.row_of(found).message for found in self._connection.execute(query)]
+
+    def tell(self, message: Message) -> None:
+        """Put a message into the outbox, unless it is there already."""
+        outbox.put(self._connection, message, self._now)
 
     def save(self, decision: Decision) -> None:
         """Write a decision: verdicts, incident, trigger and messages; what is there stays as it is.
@@ -181,7 +234,7 @@ class Deciding:
         if decision.trigger is not None:
             self._save_trigger(decision.trigger)
         for message in decision.messages:
-            outbox.put(self._connection, message, self._now)
+            self.tell(message)
 
     def _hold(self, decision: Decision) -> None:
         until = self.decided_until()

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitoring_sdk.adapters.hooks import CommandSender, DeploymentSender
-from monitoring_sdk.adapters.outbox import Claimed, OutboxState
+from monitoring_sdk.adapters.outbox import PRINTED, Claimed, OutboxState
 from monitoring_sdk.adapters.outcome import Outcome, Sender
 from monitoring_sdk.adapters.slack import SlackSender
 from monitoring_sdk.adapters.store import Store
 
 GIVE_UP = timedelta(days=7)
 FIRST_WAIT = timedelta(seconds=30)
-# The detail of a message that people saw on the console while Slack was not set up yet.
-PRINTED = "printed"
 
 
 @dataclass(frozen=True, slots=True)

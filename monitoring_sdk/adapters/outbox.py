@@ -19,6 +19,12 @@ from monitoring_sdk.decision import Message
 
 OutboxState = Literal["pending", "unknown", "sent", "dead"]
 OPEN: tuple[OutboxState, ...] = ("pending", "unknown")
+# The detail of a message that people saw on the console while Slack was not set up yet.
+PRINTED = "printed"
+REPLY_TO = "reply_to"
+"""In a payload: the id of the message in whose thread it belongs."""
+REPLY_WAITS = timedelta(hours=1)
+"""So long a reply waits for the message that it answers; then it goes out by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +46,13 @@ class Claimed:
     """A message that one holder may now send.
 
     `ambiguous` says that it may have arrived already: an earlier attempt ended in doubt, or its
-    holder vanished in the middle.
+    holder vanished in the middle. `thread` is where the message that it answers arrived.
     """
 
     row: OutboxRow
     holder: str
     ambiguous: bool
+    thread: str | None = None
 
     @property
     def message(self) -> Message:
@@ -109,7 +116,9 @@ def claim(
         due = due.where(outbox.c.kind.in_(kinds))
     if skip:
         due = due.where(outbox.c.id.not_in(skip))
-    due = due.order_by(outbox.c.next_attempt, outbox.c.seq).limit(limit)
+    due = due.where(~_waits(now))
+    answers = outbox.c.payload[REPLY_TO].as_string().is_not(None)
+    due = due.order_by(answers, outbox.c.next_attempt, outbox.c.seq).limit(limit)
     # PostgreSQL: pass by what another is claiming at this moment. SQLite has one writer anyway.
     due = due.with_for_update(skip_locked=True)
     claimed = []
@@ -122,8 +131,28 @@ def claim(
         if taken.rowcount == 1:
             row = dataclasses.replace(row_of(found), version=found.version + 1)
             doubt = found.state == "unknown" or found.claimed_by is not None
-            claimed.append(Claimed(row, holder, doubt))
+            claimed.append(Claimed(row, holder, doubt, _thread(connection, row.message)))
     return claimed
+
+
+def _waits(now: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition that a row answers one that is still on its way."""
+    lead = outbox.alias("lead")
+    return sa.exists().where(
+        lead.c.id == outbox.c.payload[REPLY_TO].as_string(),
+        lead.c.state.in_(OPEN),
+        lead.c.created > now - REPLY_WAITS,
+        sa.or_(lead.c.detail.is_(None), lead.c.detail != PRINTED),
+    )
+
+
+def _thread(connection: sa.Connection, message: Message) -> str | None:
+    """Return the `ts` of the message that one answers, if its receiver gave one."""
+    if not message.payload.get(REPLY_TO):
+        return None
+    lead = sa.select(outbox.c.receipt).where(outbox.c.id == message.payload[REPLY_TO])
+    receipt = connection.execute(lead).scalar()
+    return (receipt or {}).get("ts")
 
 
 def settle(

@@ -12,16 +12,18 @@ import http.client
 import logging
 import os
 import urllib.error
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient
 
-from monitoring_sdk.adapters.outbox import Claimed
+from monitoring_sdk.adapters.outbox import REPLY_TO, Claimed
 from monitoring_sdk.adapters.outcome import Outcome
 from monitoring_sdk.decision import Message
 
@@ -32,6 +34,8 @@ _PAGES = 10
 # Slack's clock and ours, or that of a backfill, need not agree.
 _MARGIN = timedelta(days=1)
 _BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
+# The message that was to be answered is gone.
+_NO_THREAD = frozenset({"thread_not_found", "cannot_reply_to_message", "message_not_found"})
 # Slack did not take the message, and may take it later.
 _BUSY = frozenset({"ratelimited", "rate_limited", "service_unavailable", "team_added_to_org"})
 # Slack itself says of these that part of the operation may have succeeded.
@@ -85,8 +89,8 @@ class SlackSender:
 
     @property
     def patience(self) -> timedelta:
-        """A search, a post, a post without blocks and a search, each with its time-out."""
-        return timedelta(seconds=self.timeout * (2 * _PAGES + 3))
+        """A search of thread and channel, three posts and a search, each with its time-out."""
+        return timedelta(seconds=self.timeout * (4 * _PAGES + 4))
 
     @property
     def longest_wait(self) -> timedelta:
@@ -120,27 +124,33 @@ class SlackSender:
             found = self._search(client, claimed)
             if found is not None:
                 return found
-        outcome = self._post(client, claimed.message)
+        outcome = self._post(client, claimed.message, claimed.thread)
         if outcome.kind != "unknown":
             return outcome
         # It has very often arrived. Not finding it proves nothing yet: it may still be on its way.
         found = self._search(client, claimed)
         return found if found is not None and found.kind == "sent" else outcome
 
-    def _post(self, client: WebClient, message: Message, *, blocks: bool = True) -> Outcome:
+    def _post(
+        self, client: WebClient, message: Message, thread: str | None, *, blocks: bool = True
+    ) -> Outcome:
         payload = message.payload
         arguments: dict[str, Any] = {
             "channel": payload["channel"],
             "text": payload["text"],
             "metadata": {"event_type": EVENT_TYPE, "event_payload": {"delivery_id": message.id}},
         }
-        if blocks and payload.get("blocks"):
+        if blocks and _blocks(payload, thread):
             arguments["blocks"] = payload["blocks"]
+        if thread is not None:
+            arguments["thread_ts"] = thread
         try:
             answer = client.chat_postMessage(**arguments)
         except SlackApiError as error:
             if "blocks" in arguments and _code(error) in _BAD_BLOCKS:
-                return self._post(client, message, blocks=False)
+                return self._post(client, message, thread, blocks=False)
+            if thread is not None and _code(error) in _NO_THREAD:
+                return self._post(client, message, None)
             return _refused(error)
         except Exception as error:
             return _broken(error)
@@ -148,16 +158,25 @@ class SlackSender:
         return Outcome("sent", None if "blocks" in arguments else "as plain text", receipt)
 
     def _search(self, client: WebClient, claimed: Claimed) -> Outcome | None:
-        """Look for a message in the channel: `sent`, `unknown` where that cannot be said, or None.
+        """Look for a message: `sent`, `unknown` where that cannot be said, or None.
 
-        None: it is certainly not there.
+        None: it is certainly not there, neither in its thread, which the history of a channel
+        leaves out, nor in the channel.
         """
+        if claimed.thread is not None:
+            replies = partial(client.conversations_replies, ts=claimed.thread)
+            found = self._look(replies, claimed)
+            if found is not None:
+                return found
+        return self._look(client.conversations_history, claimed)
+
+    def _look(self, listing: Callable[..., SlackResponse], claimed: Claimed) -> Outcome | None:
         cursor: str | None = None
         oldest = f"{(claimed.row.created - _MARGIN).timestamp():.6f}"
         channel = claimed.message.payload["channel"]
         for _ in range(_PAGES):
             try:
-                page = client.conversations_history(
+                page = listing(
                     channel=channel,
                     oldest=oldest,
                     limit=200,
@@ -187,7 +206,7 @@ class SlackSender:
         )
         client.proxy = None
         payload = claimed.message.payload
-        shown = payload.get("blocks") if blocks else None
+        shown = _blocks(payload, None) if blocks else None
         try:
             answer = client.send(text=payload["text"], blocks=shown)
         except Exception as error:
@@ -198,6 +217,12 @@ class SlackSender:
             return self._send_by_webhook(claimed, blocks=False)
         headers = {str(k).lower(): str(v) for k, v in dict(answer.headers).items()}
         return _by_status(answer.status_code, f"HTTP {answer.status_code}", headers)
+
+
+def _blocks(payload: Mapping[str, Any], thread: str | None) -> Any:
+    """Return what is shown below the text: of a reply that found no thread, the text must do."""
+    alone = payload.get(REPLY_TO) and thread is None
+    return None if alone else payload.get("blocks")
 
 
 def _delivery_id(posted: Mapping[str, Any]) -> str | None:

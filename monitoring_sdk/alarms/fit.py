@@ -18,7 +18,7 @@ from monitoring_sdk.alarms.residuals import Floats, correlogram, memory, moderat
 
 _TINY = 1e-30
 _CONSTANT = 0.1
-_ROBUST_CUT, _MOST_OUTLYING = 5.0, 0.2
+_ROBUST_CUT, _MOST_OUTLYING, _MOST_EPISODES = 5.0, 0.2, 2
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -206,8 +206,25 @@ def _outlying(e: Floats, fit: Fit, design: Design) -> NDArray[np.bool_]:
     least[(least == 0) & (fit.windows < 20)] = np.inf
     scale = np.maximum(spread, least)
     far = known & (np.abs(held) > _ROBUST_CUT * scale)
-    # What happens this often is how the value is, not an incident.
-    return far & (far.sum(0) <= _MOST_OUTLYING * fit.windows)
+    # What lasts this long, or comes again and again, is how the value is, not an incident.
+    once = (far.sum(0) <= _MOST_OUTLYING * fit.windows) & (_episodes(far) <= _MOST_EPISODES)
+    return far & once
+
+
+def _episodes(far: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Count the times that something begins, after three windows without it or more.
+
+    Examples
+    --------
+    >>> _episodes(np.array([[1], [0], [1], [0], [0], [0], [1]], dtype=bool)).tolist()
+    [2]
+    """
+    recent = far.copy()
+    for back in range(1, 3):
+        recent[back:] |= far[:-back]
+    before = np.zeros_like(far)
+    before[1:] = recent[:-1]
+    return np.asarray((far & ~before).sum(0))
 
 
 def _nearly_constant(

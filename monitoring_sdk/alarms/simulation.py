@@ -18,7 +18,7 @@ _SIMULATED_WINDOWS = 7200
 _FEWEST, _MOST = 48, 240
 _BURN_IN = 20
 _SMOOTHING = 0.02
-_UNIT_TAIL = 0.995
+_UNIT_TAIL, _OWN_TAIL = 0.995, 0.99
 _TIMES_USED = 8
 _LEAST_SCALE = 2.3
 _NO_MEMORY, _MUCH_MEMORY = 0.02, 0.15
@@ -35,6 +35,8 @@ class Run:
     reference : array, shape (N, R, F)
         The same of each simulated reference window, judged by the others.
     unit_scale : array, shape (H, U)
+    unit_tail : array, shape (U,)
+        What the most extreme window of a simulated reference hardly ever passes, by unit.
     centre, spread : array, shape (H, G)
     """
 
@@ -42,6 +44,7 @@ class Run:
     gated: Floats
     reference: Floats
     unit_scale: Floats
+    unit_tail: Floats
     centre: Floats
     spread: Floats
 
@@ -258,6 +261,7 @@ def _run(world: _World, rng: np.random.Generator) -> Run:
         gated=layout.family_maxima(gated / scale),
         reference=layout.family_maxima(reference / scale[0]),
         unit_scale=scale,
+        unit_tail=np.maximum(np.quantile(reference.max(1), _OWN_TAIL, axis=0), _LEAST_SCALE),
         centre=centre,
         spread=spread,
     )

@@ -28,6 +28,7 @@ SAFETY = 0.5
 _UNGATED = 2.0
 _USUAL_SPAN = 60
 _GUARD_MOST = 1.6
+_TAIL_MOST = 3.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -240,7 +241,9 @@ def thresholds(
     level, pages = _levels(run, layout, weights, _planned(safety, windows) * budget_pages)
     own = leave_one_out(fit, residuals, design)
     units = layout.unit_maxima(run.standardised(layout.statistics(own), 0))
-    observed = layout.family_maxima(units / run.unit_scale[0])
+    # What now and then lies further out than chance would have it has a longer tail of its own.
+    scale = run.unit_scale * np.clip(units.max(0) / run.unit_tail, 1, _TAIL_MOST)
+    observed = layout.family_maxima(units / scale[0])
     observed = observed[design.known.any(axis=1)]
     guard = _guard(observed, run.reference)
     level = level * guard
@@ -248,7 +251,7 @@ def thresholds(
     return Thresholds(
         horizons=tuple(horizons),
         level=level,
-        unit_scale=run.unit_scale,
+        unit_scale=scale,
         centre=run.centre,
         spread=run.spread,
         guard=guard,

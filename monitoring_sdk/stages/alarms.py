@@ -10,21 +10,23 @@ from typing import Any, Protocol
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.alarms.budget import MOST_WINDOWS, Alarms
-from monitoring_sdk.alarms.judging import CheckAlarm
+from monitoring_sdk.alarms.judging import Budget, CheckAlarm
 from monitoring_sdk.alarms.paging import PagingState
 from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watching import Found, to_values
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.budget_verdicts import budget_verdicts
+from monitoring_sdk.calendar import excluded
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Part, ResultRow
 from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.feedback import Epoch, Feedback
 from monitoring_sdk.report import Incident, overall_status
+from monitoring_sdk.stages.fleet import budget_of
 from monitoring_sdk.stages.label_age import age_shifts
 from monitoring_sdk.stages.watching import (
     Seen,
-    budget_of,
+    digest_only,
     fit_watching,
     phases_of,
     reference_seen,
@@ -90,7 +92,10 @@ class Budgeting:
         shifts = self._shifts(row, baseline)
         found = self._look(row, baseline, alarms)
         watched = baseline.watching.watched
-        checks = budget_verdicts(row.checks, watched, alarms, found, row.window, shifts)
+        quiet = {w.column for w in watched if digest_only(self._config, w.column)}
+        checks = budget_verdicts(
+            row.checks, watched, alarms, found, row.window, shifts, quiet=quiet
+        )
         status, reason = row.status, row.reason
         if row.part == "performance" or row.rows:
             status, said = overall_status(checks)
@@ -99,8 +104,12 @@ class Budgeting:
         self._done[row.part, row.window] = judged
         return judged
 
-    def _baseline(self, version: str) -> Baseline:
-        return baselines.load(baselines_root(), self._config.model, version)
+    def _baseline(self, version: str) -> Baseline | None:
+        """Return the baseline that a row was measured by; None where it is gone since."""
+        root, model = baselines_root(), self._config.model
+        if version not in baselines.versions(root, model):
+            return None
+        return baselines.load(root, model, version)
 
     def _results(self, start: datetime, end: datetime, part: Part) -> list[ResultRow]:
         """Return the verdicts of a span, those of this decision among them; read once."""
@@ -182,7 +191,7 @@ class Budgeting:
         later, stamp = self._learned(row, baseline)
         epochs = [e for e in self._epochs if e.valid_from <= row.window.start]
         budget, made = budget_of(config), watching.alarms
-        if not later and not epochs and (made is None or made.budget == budget):
+        if not later and not epochs and self._still_holds(made, budget, baseline):
             return made
         key = (config.model, baseline.version, baseline.created, str(budget), *stamp, *epochs)
         if key not in _fitted:
@@ -192,6 +201,14 @@ class Budgeting:
             seen = [*reference, *(self._seen(baseline, *pair) for pair in later)]
             _fitted[key] = fit_watching(config, watching, seen, budget=budget, epochs=epochs)
         return _fitted[key]
+
+    def _still_holds(self, made: Alarms | None, budget: Budget, baseline: Baseline) -> bool:
+        """Say whether the alarms of a baseline are those that the monitor file asks for."""
+        if made is None or baseline.watching is None:
+            return True
+        wanted = {w.column for w in baseline.watching.watched}
+        wanted = {c for c in wanted if not digest_only(self._config, c)}
+        return made.budget == budget and {w.column for w in made.watched} == wanted
 
     def learned(self, row: ResultRow, baseline: Baseline) -> int:
         """Return how many windows since the reference a row's thresholds are set from."""
@@ -232,7 +249,7 @@ class Budgeting:
         return max(1, round(_DAY / self._config.cadence.approximate))
 
     def _usable(self, r: ResultRow, row: ResultRow) -> bool:
-        before = r.window.end <= row.window.start
+        before = r.window.end <= row.window.start and not excluded(self._config, r.window)
         return before and bool(r.rows) and r.baseline == row.baseline and not self._troubled(r)
 
     def _since_epoch(

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 
 import pandas as pd
 
@@ -43,7 +42,7 @@ from monitoring_sdk.stages.fitting import (
     sample_rows,
     smallest_window,
 )
-from monitoring_sdk.stages.handle import layout_of, open_predictions
+from monitoring_sdk.stages.handle import layout_of
 from monitoring_sdk.stages.inheriting import (
     inherited_form,
     inherited_grid,
@@ -56,6 +55,7 @@ from monitoring_sdk.stages.label_age import reference_performance
 from monitoring_sdk.stages.reference_levels import settle_grid, with_unseen
 from monitoring_sdk.stages.reference_rows import labelled_sample
 from monitoring_sdk.stages.scan import scan_rows, served, slicing_of
+from monitoring_sdk.stages.sparing import Parts, open_reference, parts_of_span
 from monitoring_sdk.stages.watching import watch
 from monitoring_sdk.window import Window
 
@@ -97,9 +97,8 @@ def build_baseline(
         When the span is not given, or has no rows.
     """
     span = _span(config, start, end)
-    source = open_predictions(config)
-    layout = layout_of(config, source.schema())
-    windows = tuple(config.reference_cadence.windows(span.start, span.end))
+    source, parts = open_reference(config), parts_of_span(config, span)
+    layout, windows = layout_of(config, source.schema()), parts.windows
     smallest = smallest_window(config, source, span, windows)
     grid = fit_grid(config, source, span, layout, smallest, progress)
     joint, derived = fit_whole_rows(config, source, span, layout)
@@ -108,7 +107,7 @@ def build_baseline(
     segmentations = fit_segmentations(config, source, span, len(windows))
     form = Form(grid, layout, segmentations, joint, inherit=inherit)
     form, profile, profiles, measured = _reference(
-        config, span, windows, form, smallest or MIN_ROWS, now, progress
+        config, span, parts, form, smallest or MIN_ROWS, now, progress
     )
     grid = form.grid
     root = baselines_root() if root is None else root
@@ -131,7 +130,7 @@ def build_baseline(
         reference=reference,
         suite=tuple({"type": e.type, "severity": e.severity, **e.arguments} for e in suite),
         settings=config.settings_hash(),
-        notes=_notes(windows, segmentations),
+        notes=(*_notes(windows, segmentations), *parts.notes),
         segmentations=segmentations,
         comparison=comparison,
         phases=None
@@ -215,7 +214,7 @@ def _span(config: MonitorConfig, start: datetime | None, end: datetime | None) -
 def _reference(
     config: MonitorConfig,
     span: Window,
-    windows: Sequence[Window],
+    parts: Parts,
     form: Form,
     smallest: int,
     now: datetime,
@@ -233,7 +232,8 @@ def _reference(
     profiles: dict[Window, Profile] = {}
     operations: dict[Window, tuple[Measurement, ...]] = {}
     requests: dict[Window, Mapping[str, int] | None] = {}
-    pieces, rows = _pieces(span, windows), RowsOfSpan(config, span, form.layout, form.joint)
+    windows, pieces = parts.windows, parts.pieces
+    rows = RowsOfSpan(config, span, form.layout, form.joint)
     for i, piece in enumerate(pieces):
         progress("windows", i, len(pieces))
         found = scan_rows(
@@ -297,9 +297,3 @@ def _as_monitored(config: MonitorConfig, m: Measurement) -> Measurement:
         return m
     longer = config.cadence.approximate / config.reference_cadence.approximate
     return dataclasses.replace(m, value=dataclasses.replace(m.value, value=m.value.value * longer))
-
-
-def _pieces(span: Window, windows: Sequence[Window]) -> list[Window]:
-    """Cut the span at the bounds of its windows."""
-    bounds = sorted({span.start, span.end, *(w.start for w in windows), *(w.end for w in windows)})
-    return [Window(a, b) for a, b in pairwise(bounds)]

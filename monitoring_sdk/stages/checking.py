@@ -21,6 +21,7 @@ from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.errors import BaselineError, MonitoringError, explain
 from monitoring_sdk.evaluate import rule_segment
 from monitoring_sdk.report import slice_key
+from monitoring_sdk.stages.fleet import check_budget
 from monitoring_sdk.stages.handle import layout_of, open_predictions
 from monitoring_sdk.stages.reference import mismatch
 from monitoring_sdk.stages.scan import declared_segmentations
@@ -86,6 +87,7 @@ def check_monitor(file: Path) -> Checked:
             _expectations(config, found, problems, notes)
     except MonitoringError as error:
         problems.append(f"source: {error}")
+    problems += check_budget(config, found)
     known = baselines.versions(baselines_root(), config.model)
     if known:
         try:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitoring_sdk.adapters.store import Deciding, Store
+from monitoring_sdk.calendar import quieted
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Decision, Message, ResultRow, message_id
 from monitoring_sdk.evaluate import confirm
@@ -26,6 +27,8 @@ from monitoring_sdk.report import (
 from monitoring_sdk.retraining import policy
 from monitoring_sdk.stages.alarms import Budgeting
 from monitoring_sdk.stages.concept import diagnosed
+from monitoring_sdk.stages.digesting import tell_digest
+from monitoring_sdk.stages.grouping import in_group
 from monitoring_sdk.stages.telling import transitions_to_tell
 from monitoring_sdk.window import Window
 
@@ -62,7 +65,8 @@ def judged_rows(
 ) -> tuple[ResultRow, ...]:
     """Judge rows beside the windows before them: by the budget, where their baseline has one."""
     budgeting = Budgeting(tx, config)
-    return tuple(budgeting.judge(row) for row in confirm_rows(tx, config, rows))
+    judged = [budgeting.judge(row) for row in confirm_rows(tx, config, rows)]
+    return tuple(quieted(config, judged))
 
 
 def changed_rows(
@@ -213,6 +217,7 @@ def decide_window(
             triggers=(trigger,) if trigger is not None else (),
         )
         messages = _messages(config, report, telling, trigger) if notify else ()
+        messages = in_group(tx, config, report, incident, messages)
         tx.save(
             Decision(
                 config.model,
@@ -225,6 +230,8 @@ def decide_window(
                 decides,
             )
         )
+        if notify and decides:
+            tell_digest(tx, config, data.window, until, links)
     return report
 
 

@@ -18,6 +18,7 @@ from monitoring_sdk.adapters.sources.source import Source, open_source
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.errors import ConfigError, explain
+from monitoring_sdk.fleet import load_fleet
 from monitoring_sdk.measure import Layout
 from monitoring_sdk.window import Window
 
@@ -64,12 +65,12 @@ def find_config(model: str | Path) -> tuple[MonitorConfig, Path]:
     Raises
     ------
     ConfigError
-        When there is no such file, or it is wrong.
+        When there is no such file, or it is wrong, or that of the fleet is.
     """
-    path = Path(model)
+    path, root = Path(model), monitors_root()
+    load_fleet(root)
     if path.suffix in MONITOR_SUFFIXES:
         return load_config(path), path
-    root = monitors_root()
     path = root / f"{model}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in root.glob("*.yaml") if not p.stem.startswith("_"))

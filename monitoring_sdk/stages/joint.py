@@ -25,8 +25,9 @@ from monitoring_sdk.profile.joint import JointSpec
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages.fitting import span_rows
-from monitoring_sdk.stages.handle import Handle, open_predictions
+from monitoring_sdk.stages.handle import Handle
 from monitoring_sdk.stages.scan import scan
+from monitoring_sdk.stages.sparing import open_reference
 from monitoring_sdk.window import Window
 
 _rows: dict[tuple[str, str], pa.Table | str] = {}
@@ -63,7 +64,7 @@ class RowsOfSpan:
         if needed:
             self._at = config.columns.timestamp
             names = list(dict.fromkeys([*self.columns, self._at.column]))
-            source = open_predictions(config)
+            source = open_reference(config)
             self._reference = span_rows(config, source, span, names, MOST_ROWS)
 
     def keep(self, window: Window, rows: pa.Table | None) -> None:
@@ -140,7 +141,7 @@ def _reference(config: MonitorConfig, baseline: Baseline) -> pa.Table | str:
 
 def _read(config: MonitorConfig, baseline: Baseline, names: Sequence[str]) -> pa.Table | str:
     try:
-        table = span_rows(config, open_predictions(config), baseline.span, names, MOST_ROWS)
+        table = span_rows(config, open_reference(config), baseline.span, names, MOST_ROWS)
     except SourceError as error:
         return f"no rows of the reference: {error}"
     return table if table.num_rows else "no rows of the reference are left in the source"

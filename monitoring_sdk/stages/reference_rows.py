@@ -18,9 +18,9 @@ from monitoring_sdk.estimation.rows import MOST_ROWS, Reference, Rows, reference
 from monitoring_sdk.matrix import Coder, fit_coder
 from monitoring_sdk.metrics.columns import as_scores, class_codes, class_name, is_positive
 from monitoring_sdk.profile.numeric import NumericProfile
-from monitoring_sdk.stages.handle import open_predictions
 from monitoring_sdk.stages.joining import join_table
 from monitoring_sdk.stages.kept_rows import every
+from monitoring_sdk.stages.sparing import open_reference
 
 LABEL, BLOCK = "__label", "__block"
 HOW = "check that the rows and labels of the baseline's span are still at their source"
@@ -114,7 +114,7 @@ def draw_sample(config: MonitorConfig, baseline: Baseline) -> pa.Table:
     wanted = [*named, *counts, *layout.numeric, *layout.categorical]
     names = list(dict.fromkeys(n for n in wanted if n is not None))
     step, seen, batches = max(1, -(-baseline.rows // MOST_ROWS)), 0, []
-    source, at = open_predictions(config), columns.timestamp
+    source, at = open_reference(config), columns.timestamp
     for batch in source.scan(names, window=baseline.span, timestamp=at, missing_ok=True):
         batches.append(every(batch, seen, step, names))
         seen += batch.num_rows

@@ -10,6 +10,7 @@ from typing import Any
 
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.alarms.values import Values
+from monitoring_sdk.calendar import quieted
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Part, ResultRow
 from monitoring_sdk.errors import StoreError
@@ -169,7 +170,7 @@ def replay(
         checks: list[Check] = []
         for row in sorted(rows, key=lambda r: (r.window, r.revision)):
             before = past.row(row.window, row.part)
-            judged = budgeting.judge(_restated(row, config))
+            (judged,) = quieted(config, [budgeting.judge(_restated(row, config))])
             past.keep(judged)
             if _counts(judged, before):
                 checks += judged.checks

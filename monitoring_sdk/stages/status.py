@@ -14,9 +14,9 @@ from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.errors import ConfigError, MonitoringError, explain
 from monitoring_sdk.feedback import acknowledged, silenced_until
 from monitoring_sdk.report import SCHEMA, Incident, Status, timestamp
+from monitoring_sdk.stages.fleet import budget_of
 from monitoring_sdk.stages.handle import MONITOR_SUFFIXES, find_config, monitors_root
 from monitoring_sdk.stages.newest import joint_status
-from monitoring_sdk.stages.watching import budget_of
 from monitoring_sdk.window import Window
 
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from monitoring_sdk.alarms.budget import Alarms, Budget, fit_alarms, parse_budget
+from monitoring_sdk.alarms.budget import Alarms, Budget, fit_alarms
 from monitoring_sdk.alarms.provisional import MIN_WINDOWS, ReferenceSeries
 from monitoring_sdk.alarms.values import ValueForm, Values
 from monitoring_sdk.alarms.watched import Watched
@@ -21,6 +22,7 @@ from monitoring_sdk.feedback import Epoch
 from monitoring_sdk.measure import Measurement
 from monitoring_sdk.measure_watched import watched_beside
 from monitoring_sdk.stages.estimate import estimates_of_windows
+from monitoring_sdk.stages.fleet import budget_of
 from monitoring_sdk.stages.label_age import youngest_keys
 from monitoring_sdk.stages.reference_rows import coded
 from monitoring_sdk.window import Window
@@ -38,9 +40,10 @@ class Seen:
     found: Found
 
 
-def budget_of(config: MonitorConfig) -> Budget:
-    """Return how many false pages a model may have."""
-    return parse_budget("1 per 30d")
+def digest_only(config: MonitorConfig, column: str | None) -> bool:
+    """Say whether what deviates in a column goes to the digest alone."""
+    patterns = config.alarm.digest_only
+    return column is not None and any(fnmatch.fnmatchcase(column, p) for p in patterns)
 
 
 def watch(
@@ -162,7 +165,7 @@ def fit_watching(
             if start is not None and one.window.start < start
         }
         values.append(to_values(watched, watching.theory, _without(one.found, hidden)))
-    kept = _known(watched, values)
+    kept = tuple(w for w in _known(watched, values) if not digest_only(config, w.column))
     if not kept:
         return None
     return fit_alarms(
