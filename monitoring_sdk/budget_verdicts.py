@@ -102,8 +102,9 @@ def _watched(
         if (check.n or 0) < MIN_ROWS:
             reason = f"{check.n or 0} rows, {MIN_ROWS} needed"
         return _unjudged(check, reason)
-    limit = alarm.limit + shift
-    usual = None if alarm.usual is None else alarm.usual + shift
+    thinned = watched.thinned(check.n)
+    limit = alarm.limit * thinned + shift
+    usual = None if alarm.usual is None else alarm.usual * thinned + shift
     seen = dataclasses.replace(
         check, effect=alarm.effect, usual=usual, horizon=alarm.horizon, score=alarm.nearest
     )

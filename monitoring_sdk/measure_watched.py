@@ -107,7 +107,19 @@ def _watch(found: Sequence[Measurement], *, weighted: bool) -> tuple[Watched, fl
     if m.segment is not None:
         floor = max(floor, SEGMENT_FLOOR if not m.relative_floor else 2 * floor)
     side: Side = m.direction
-    watched = Watched(m.key, m.family, m.column, m.name, side, floor, scale, None, m.segment)  # type: ignore[arg-type]
+    rows = float(np.median([f.value.n or 0 for f in found]))
+    watched = Watched(
+        m.key,
+        m.family,  # type: ignore[arg-type]
+        m.column,
+        m.name,
+        side,
+        floor,
+        scale,
+        segment=m.segment,
+        noise=m.noise if scale == "cube" and not m.centred else None,
+        rows=rows if scale == "cube" and not m.centred else None,
+    )
     return watched, 1.0 if counted else _theory(found, scale)
 
 

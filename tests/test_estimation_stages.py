@@ -90,6 +90,10 @@ def test_the_sample_is_kept_out_of_the_checksums_and_drawn_again(tmp_path: Path)
     baseline = build_baseline(config, now=NOW)
     folder = tmp_path / "baselines" / config.model / baseline.version
     assert SAMPLE not in (folder / "sha256.json").read_text()
+    # The baseline has the estimates of its own windows, for the settings that it was built under.
+    assert not (folder / ESTIMATES).exists()
+    assert checks(config, 25)["accuracy"].value is not None
+    config = binary(tmp_path / "m", metrics=["accuracy"], thresholds={"psi": {"max": 9}})
     before = checks(config, 25)
     assert (folder / ESTIMATES).exists()
     sampling._kept.clear()

@@ -50,6 +50,10 @@ class Watched:
         Of a share of a category.
     segment : mapping of str to str or None
         Which rows it is of.
+    noise : float or None
+        Without change a distance goes as the rows to the power of `-noise`.
+    rows : float or None
+        Of a usual reference window, for such a distance.
     """
 
     key: str
@@ -61,6 +65,20 @@ class Watched:
     scale: Scale = "identity"
     level: str | None = None
     segment: Mapping[str, str] | None = None
+    noise: float | None = None
+    rows: float | None = None
+
+    def thinned(self, n: float | None) -> float:
+        """Return how many times larger so few rows make it than a usual window's, at least 1.
+
+        Examples
+        --------
+        >>> Watched("drift/frechet", "drift", None, "frechet", noise=1.0, rows=500).thinned(100)
+        5.0
+        """
+        if not (self.noise and self.rows and n):
+            return 1.0
+        return max(1.0, self.rows / n) ** self.noise
 
     @property
     def name(self) -> str:

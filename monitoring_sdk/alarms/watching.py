@@ -44,7 +44,7 @@ def to_values(watched: Sequence[Watched], theory: NDArray[np.float64], found: Fo
         if w.scale == "share" and theory[i] == 1:
             x[i] = to_angle(value * rows, rows)
         else:
-            x[i] = on_scale(value, w.scale)
+            x[i] = on_scale(value / w.thinned(rows), w.scale)
     return Values(tuple(w.key for w in watched), x, n, theory)
 
 
