@@ -21,6 +21,7 @@ __all__ = ["ValueForm", "Values", "Watched", "fit_form", "reference_values", "wi
 
 Role = Literal["drift", "prediction"]
 MAX_LEVELS = 30
+_MOMENT_FLOORS = {"location": 0.05, "scale": 0.05, "skew": 0.15, "tails": 0.15}
 _ALL_ROWS = 0.999
 _SHARE_FLOOR, _NULLS_FLOOR, _UNSEEN_FLOOR = 0.01, 0.003, 0.001
 
@@ -205,7 +206,10 @@ def _numeric_form(
     if scores is None:
         scores = np.empty((len(starts), 0))
     kinds = MOMENTS[: scores.shape[1]]
-    watched = [Watched(f"{family}/{kind}/{name}", family, name, kind) for kind in kinds]
+    watched = [
+        Watched(f"{family}/{kind}/{name}", family, name, kind, floor=_MOMENT_FLOORS[kind])
+        for kind in kinds
+    ]
     return ColumnForm(name, (*watched, _nulls(name)), starts, scores, True)
 
 
