@@ -499,7 +499,8 @@ def test_alarms_have_their_defaults() -> None:
         ),
         (
             {"alarm": {"budgets": "1 per 30d"}},
-            "alarm.budgets: unknown key: got 'budgets'; allowed: budget; did you mean budget?",
+            "alarm.budgets: unknown key: got 'budgets'; allowed: budget, digest_only; "
+            "did you mean budget?",
         ),
         ({"alarm": {"budget": "9" * 400 + " per 1d"}}, "alarm.budget: not a budget of false pages"),
         ({"calendar": EVENT}, "calendar: must be a list: got 'dict'"),

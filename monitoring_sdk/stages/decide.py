@@ -217,7 +217,7 @@ def decide_window(
             triggers=(trigger,) if trigger is not None else (),
         )
         messages = _messages(config, report, telling, trigger) if notify else ()
-        messages = in_group(tx, config, report, incident, messages)
+        messages = in_group(tx, config, report, [i for i, _ in telling], messages)
         tx.save(
             Decision(
                 config.model,
