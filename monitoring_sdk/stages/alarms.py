@@ -16,7 +16,7 @@ from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watching import Found, to_values
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.budget_verdicts import budget_verdicts
-from monitoring_sdk.calendar import excluded
+from monitoring_sdk.calendar import excluded, set_apart
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Part, ResultRow
 from monitoring_sdk.evaluate import MIN_ROWS
@@ -150,7 +150,11 @@ class Budgeting:
             return ()
         windows = self._back(row.window, max(alarms.thresholds.horizons))
         known = {r.window: r for r in self._results(windows[0].start, row.window.start, row.part)}
-        known = {w: r for w, r in known.items() if r.baseline == row.baseline} | {row.window: row}
+        known = {
+            w: r
+            for w, r in known.items()
+            if r.baseline == row.baseline and not set_apart(self._config, w, row.window)
+        } | {row.window: row}
         history = [self._values(known[w], baseline) if w in known else None for w in windows]
         state = PagingState((), 0, self._since(windows, row))
         return alarms.judge(history, phases_of(self._config, windows), state).checks
