@@ -179,15 +179,37 @@ def test_an_event_pages_nobody_and_what_goes_on_after_it_does(
     assert len(store.incidents("small")) == 1
 
 
+def back_to_normal(folder: Path, from_day: int) -> None:
+    rows = pd.read_parquet(folder / "predictions.parquet")
+    rows.loc[rows["at"] >= pd.Timestamp(day(from_day)), "size"] -= 2.0
+    rows.to_parquet(folder / "predictions.parquet")
+
+
+@pytest.mark.parametrize("reference", ["exclude", "include"])
+def test_a_moving_reference_leaves_out_an_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str
+):
+    over = DRIFT_DAY + 1
+    config = model(tmp_path, monkeypatch, DRIFT_DAY, over, reference=reference)
+    back_to_normal(tmp_path, over)
+    span = {**config.model_dump()["baseline"], "reference": "previous"}
+    config = parse_config(
+        {**config.model_dump(by_alias=True, exclude_defaults=True), "baseline": span}
+    )
+    build_baseline(config, now=day(20))
+    reports = walked(config, open_store("sqlite://"), range(DRIFT_DAY - 1, over + 1))
+    psi = {r.window.start: c.value for r in reports for c in r.checks if c.key == "drift/psi/size"}
+    value = psi[day(over)]
+    assert value is not None
+    assert (value < 0.3) is (reference == "exclude")
+
+
 def test_an_event_that_is_over_pages_nobody_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     over = DRIFT_DAY + 4
     config = model(tmp_path, monkeypatch, DRIFT_DAY, over)
-    rows = pd.read_parquet(tmp_path / "predictions.parquet")
-    after = rows["at"] >= pd.Timestamp(day(over))
-    rows.loc[after, "size"] -= 2.0
-    rows.to_parquet(tmp_path / "predictions.parquet")
+    back_to_normal(tmp_path, over)
     build_baseline(config, now=day(20))
     store = open_store("sqlite://")
     # The means over three and seven windows reach back into the event.
