@@ -33,6 +33,7 @@ def budget_verdicts(
     shifts: Mapping[str, float] | None = None,
     *,
     quiet: Collection[str | None] = (),
+    moving: bool = False,
 ) -> tuple[Check, ...]:
     """Judge a window's checks by the budget.
 
@@ -55,6 +56,9 @@ def budget_verdicts(
         By key: how much labels of this age differ from those of the youngest.
     quiet : collection of str
         Columns that page nobody.
+    moving : bool
+        Whether columns are compared with something nearer than the whole span: then distances
+        page by their own limits.
     """
     by_key = {a.key: a for a in found}
     rows = {w.key: w for w in watched}
@@ -71,6 +75,8 @@ def budget_verdicts(
             out.append(
                 _watched(check, rows[check.key], by_key.get(check.key), origin(check.key), shift)
             )
+        elif moving and check.family in ("drift", "prediction"):
+            out.append(check)
         elif check.threshold_from in _LEARNED:
             out.append(_beside(check, moved, origin.of_column(check.column)))
         else:
