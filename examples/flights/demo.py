@@ -27,6 +27,7 @@ from monitoring_sdk.report import Trigger
 from monitoring_sdk.stages import feedback
 from monitoring_sdk.window import Window
 
+OF_INPUTS = ("drift/", "quality/unseen_share/")
 MONITOR = Path("monitors/flights.yaml")
 DATA = "data/flights"
 
@@ -191,13 +192,14 @@ def step(
 def answer(config: MonitorConfig, window: Window) -> bool:
     """Answer as who is on call would: inputs that stay different for a week are so from now on.
 
-    That is said of an incident which is open for a week and in which nothing but inputs deviates,
-    as after a change of timetable. Where performance or quality is in it somebody has to look.
+    That is said of an incident which is open for a week and in which nothing but inputs and their
+    levels deviates, as after a change of timetable. Where performance fell, or values are missing,
+    somebody has to look.
     """
     store = open_store()
     try:
         opened = [i for i in store.incidents(config.model) if i.closed is None]
-        if not opened or set(opened[0].families) - {"drift"}:
+        if not opened or any(not k.startswith(OF_INPUTS) for k in opened[0].checks):
             return False
         if window.end - opened[0].opened < timedelta(days=7):
             return False
