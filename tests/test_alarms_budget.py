@@ -290,3 +290,16 @@ def test_incidents_are_counted_as_they_are_opened() -> None:
             state, new, _ = step(state, ("drift",) if now else ())
             opened.append(new)
         assert opened == incidents(alarm[None])[0].tolist()
+
+
+def test_windows_that_were_not_measured_move_no_threshold() -> None:
+    whole = values(windows(60, seed=5))
+    gaps = [None if t in (3, 20, 57, 58, 59) else v for t, v in enumerate(whole)]
+    found, torn = (fit_alarms(v, WATCHED, BUDGET, DAY) for v in (whole, gaps))
+    assert found is not None
+    assert torn is not None
+    live = np.isfinite(found.thresholds.level)
+    ratio = torn.thresholds.level[live] / found.thresholds.level[live]
+    assert np.abs(np.log(ratio)).max() < 0.15
+    scale = torn.thresholds.unit_scale / found.thresholds.unit_scale
+    assert np.abs(np.log(scale)).max() < 0.4

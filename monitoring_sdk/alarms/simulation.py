@@ -221,6 +221,9 @@ def futures(
     seed : int
     """
     coming = _coming(design, span)
+    # A window that was not measured says nothing of how many rows are to come.
+    usual = design.n.sum(0) / np.maximum((design.n > 0).sum(0), 1)
+    rows = np.where(design.n[coming] > 0, design.n[coming], usual)
     world = _World(
         fit,
         counts,
@@ -229,7 +232,7 @@ def futures(
         layout,
         horizons,
         span,
-        design.n[coming],
+        rows,
         None if design.phase is None else design.phase[coming],
         (floors(layout, fit.mu), floors(layout, fit.mu, 0.5)),
     )
