@@ -35,7 +35,7 @@ FEWEST_WINDOWS = 5
 
 _DAY = 86400
 _MONTH = 30 * _DAY
-_LEAST_SPAN, _LONGEST_SPAN, _MOST_WINDOWS = 10, 720, 720
+_LEAST_SPAN, _LONGEST_SPAN, _MOST_WINDOWS = 30, 720, 720
 _BUDGET = re.compile(r"\s*(\d+(?:\.\d+)?)\s+per\s+(\S.*?)\s*")
 
 
@@ -75,23 +75,22 @@ def horizons_for(cadence_seconds: float, windows: int) -> tuple[int, ...]:
 
 
 def _span(budget: Budget, cadence_seconds: float) -> tuple[int, float]:
-    """Return how many windows to simulate, and the pages that the budget allows in them."""
+    """Return how many windows to simulate, and the pages that the budget allows in them.
+
+    Where a month has fewer than ten windows, ten share its budget: weeks that each had a quarter
+    of a page to spend would be paged at two standard errors, which says nothing.
+    """
     longest = max(budget.period.total_seconds(), _MONTH)
     span = int(np.clip(round(longest / cadence_seconds), _LEAST_SPAN, _LONGEST_SPAN))
-    return span, budget.pages * span * cadence_seconds / budget.period.total_seconds()
+    longest = min(longest, span * cadence_seconds)
+    return span, budget.pages * longest / budget.period.total_seconds()
 
 
 def _theory(windows: Sequence[Values], keys: Sequence[str]) -> NDArray[np.float64]:
     """Return the mean theoretical variance of each value, 0 where none knows it."""
-    total, seen = np.zeros(len(keys)), np.zeros(len(keys))
-    at = {key: i for i, key in enumerate(keys)}
-    for window in windows:
-        where = [at.get(key, -1) for key in window.keys]
-        for i, theory in zip(where, window.theory, strict=True):
-            if i >= 0 and np.isfinite(theory) and theory > 0:
-                total[i] += theory
-                seen[i] += 1
-    return total / np.maximum(seen, 1)
+    theory = table([Values(v.keys, v.theory, v.n, v.theory) for v in windows], keys)[0]
+    seen = np.isfinite(theory) & (theory > 0)
+    return np.where(seen, theory, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
 
 
 def fit_alarms(

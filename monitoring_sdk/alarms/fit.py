@@ -75,7 +75,7 @@ class Fit:
         """Variance of a mean of `w` windows, times w, over that of one."""
         i = np.arange(1, w)
         powers = self.phi[..., None] ** i
-        return 1 + 2 * self.kappa * ((1 - i / w) * powers).sum(-1)
+        return 1 + 2 * self.kappa * ((1 - i / w) * powers).sum(-1).astype(self.kappa.dtype)
 
     def expected(self, phase: NDArray[np.int64] | None, windows: int) -> Floats:
         """Return the usual value of each window, shape (windows, K)."""
