@@ -130,7 +130,8 @@ def fit_alarms(
     x, n = table(kept, keys)
     counts = fit_counts(x[:, layout.counted], n[:, layout.counted])
     x[:, layout.counted] = np.nan
-    design = design_of(x, n, _theory(known, keys), pools_of(watched), at)
+    angles = np.array([w.scale == "share" for w in watched], dtype=bool)
+    design = design_of(x, n, _theory(known, keys), pools_of(watched), at, angles)
     fit, residuals = fit_design(x, design)
     span, pages = _span(budget, cadence_seconds)
     horizons = horizons_for(cadence_seconds, len(known))
