@@ -206,13 +206,15 @@ def _energies(
     window: Window,
 ) -> Iterator[Check]:
     """Write what several values come to together down as checks of their own."""
-    sizes = {c.column: c.n for c in checks if c.family == "drift" and c.n}
+    sizes = {c.column: c.n for c in checks if c.family == "drift" and c.n and c.segment is None}
     if not sizes:
         return
     for key, alarm in by_key.items():
         if key != ALL_LOCATIONS and not key.startswith(_UNDER):
             continue
         column = None if key == ALL_LOCATIONS else key.removeprefix(_UNDER)
+        if column is not None and column not in sizes:
+            continue
         yield Check(
             "drift",
             "location" if column is None else ANY,

@@ -37,7 +37,7 @@ def measure_watched(profile: Profile, form: ValueForm) -> tuple[Measurement, ...
     >>> grid = Grid({"age": fit_numeric(range(20, 70))})
     >>> reference = profile_batches([pa.record_batch({"age": list(range(20, 70))})], grid)
     >>> form = fit_form(reference, grid, {}, {"age": "drift"}, 50)
-    >>> [(m.key, round(m.value.value, 9)) for m in measure_watched(reference, form)][:1]
+    >>> [(m.key, abs(round(m.value.value, 9))) for m in measure_watched(reference, form)][:1]
     [('drift/location/age', 0.0)]
     """
     values = window_values(profile, form)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+import numpy as np
+
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.alarms.budget import MOST_WINDOWS, Alarms
@@ -38,6 +40,9 @@ from monitoring_sdk.window import Window
 
 _MOST_KEPT, _MOST_DAYS = 64, 120
 _DAY = timedelta(days=1)
+_FAR = 2.0
+"""Twice the threshold in one window: the others have nothing to add."""
+
 _fitted: dict[tuple[object, ...], Alarms | None] = {}
 
 
@@ -164,9 +169,23 @@ class Budgeting:
             for w, r in known.items()
             if r.baseline == row.baseline and not set_apart(self._config, w, row.window)
         } | {row.window: row}
-        history = [self._values(known[w], baseline) if w in known else None for w in windows]
+        history = [self._past_values(known[w], baseline) if w in known else None for w in windows]
+        history[-1] = self._values(row, baseline)
         state = PagingState((), 0, self._since(windows, row))
         return alarms.judge(history, phases_of(self._config, windows), state).checks
+
+    def _past_values(self, row: ResultRow, baseline: Baseline) -> Values:
+        """Return a row's values as means over several windows take them.
+
+        A value that lay so far out that its window told it by itself is left out: one day of
+        broken data would else have the six after it look broken.
+        """
+        found = self._values(row, baseline)
+        far = {c.key for c in row.checks if c.exceeded and c.horizon == 1 and (c.score or 0) > _FAR}
+        if not far:
+            return found
+        out = np.array([key in far for key in found.keys])
+        return Values(found.keys, np.where(out, np.nan, found.x), found.n, found.theory)
 
     def _values(self, row: ResultRow, baseline: Baseline) -> Values:
         """Return a row's values as alarms take them."""

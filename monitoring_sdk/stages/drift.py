@@ -58,8 +58,7 @@ def detect_drift(
         elif column in profile.problems:
             checks += _unmeasured(handle, column, kind, "error", profile.problems[column])
         elif _without_champion(handle, profile, column):
-            reason = f"no rows of {handle.config.versions.champion}, the champion"  # type: ignore[union-attr]
-            checks += _unmeasured(handle, column, kind, "no_data", reason)
+            checks += _unmeasured(handle, column, kind, "no_data", _no_champion(handle))
         else:
             measured_columns.append(column)
     asked = handle.config.drift, handle.config.thresholds
@@ -82,20 +81,26 @@ def _for_alarms(handle: Handle, baseline: Baseline, profile: Profile) -> list[Ch
     """Measure what alarms are set on; the verdicts follow when the window is decided."""
     if baseline.watching is None or baseline.comparison != Comparison():
         return []
-    return [
-        Check(
-            m.family,
-            m.name,
-            handle.window,
-            "insufficient" if m.value.defined else "undefined",
-            m.column,
-            value=m.value.value,
-            n=m.value.n,
-            reason=m.value.reason or NOT_JUDGED,
+    found = []
+    for m in measure_watched(profile, baseline.watching.form):
+        if m.column not in handle.layout.profiled:
+            continue
+        status: Status = "insufficient" if m.value.defined else "undefined"
+        reason = m.value.reason or NOT_JUDGED
+        if _without_champion(handle, profile, m.column):
+            status, reason = "no_data", _no_champion(handle)
+        value, n = m.value.value, m.value.n
+        found.append(
+            Check(
+                m.family, m.name, handle.window, status, m.column, value=value, n=n, reason=reason
+            )
         )
-        for m in measure_watched(profile, baseline.watching.form)
-        if m.column in handle.layout.profiled
-    ]
+    return found
+
+
+def _no_champion(handle: Handle) -> str:
+    assert handle.config.versions is not None
+    return f"no rows of {handle.config.versions.champion}, the champion"
 
 
 def _without_champion(handle: Handle, profile: Profile, column: str) -> bool:

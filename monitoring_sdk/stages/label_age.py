@@ -256,7 +256,7 @@ def youngest_keys(reference: Mapping[str, ReferenceSeries], deadline: timedelta)
 
     Examples
     --------
-    >>> one = ReferenceSeries((0.9,), (50,))
+    >>> one = ReferenceSeries((0.9,) * 9, (50,) * 9)
     >>> keys = ("performance/f1", "performance/f1~age=2d", "performance/f1~age=5d")
     >>> youngest_keys(dict.fromkeys(keys, one), timedelta(days=14))
     {'performance/f1': 'performance/f1~age=2d'}
