@@ -94,10 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         built = stages.build_baseline(config, now=first)
         windows, store = list(config.cadence.windows(first, last)), open_store()
         began = time.process_time()
+        checks = 0
         for i, report in enumerate(stages.walk(config, windows, store)):
+            checks = len(report.checks)
             if i % 50 == 49:
                 print(f"{i + 1} of {len(windows)} evaluated", file=sys.stderr, flush=True)
-        evaluated, checks = time.process_time() - began, len(report.checks)
+        evaluated = time.process_time() - began
         store.close()
         print(f"{len(windows)} windows of {args.rows} rows and {args.columns} columns, "
               f"{checks} checks each, {len(built.watching.watched)} values watched")  # fmt: skip
@@ -107,8 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for text in ("", "alarm: {budget: 3 per 30d}\n"):
             path.write_text(path.read_text() + text)
             wall, cpu, document = timed(*monitoring, *span)
-            print(f"replayed in {wall:.1f} s, {cpu:.1f} s of CPU, {evaluated / cpu:.0f} times "
-                  f"faster: {len(document['windows'])} windows, {document['pages']} pages")  # fmt: skip
+            times, count = evaluated / cpu, len(document["windows"])
+            print(f"replayed in {wall:.1f} s, {cpu:.1f} s of CPU, {times:.0f} times faster: "
+                  f"{count} windows, {document['pages']} pages")  # fmt: skip
 
 
 if __name__ == "__main__":
