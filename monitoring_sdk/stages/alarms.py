@@ -34,6 +34,7 @@ from monitoring_sdk.stages.watching import (
     in_budget,
     phases_of,
     reference_seen,
+    restarts,
     windows_to_learn_from,
 )
 from monitoring_sdk.window import Window
@@ -81,8 +82,10 @@ class Budgeting:
         self._done: dict[tuple[Part, Window], ResultRow] = {}
         self._read: dict[tuple[datetime, datetime, Part], dict[Window, ResultRow]] = {}
         self._incidents = past.incidents()
-        self._epochs = past.epochs()
         feedback = past.feedback()
+        expected = {f.incident for f in feedback if f.kind == "expected_change"}
+        told = [i for i in self._incidents if i.id in expected]
+        self._epochs = restarts(past.epochs(), told)
         # A false alarm was no incident; what was expected is usual from then on.
         self._usual = {f.incident for f in feedback if f.kind in ("false_alarm", "expected_change")}
 

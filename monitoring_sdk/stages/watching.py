@@ -6,7 +6,7 @@ import dataclasses
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -23,6 +23,8 @@ from monitoring_sdk.errors import MonitoringError
 from monitoring_sdk.feedback import Epoch
 from monitoring_sdk.measure import Measurement
 from monitoring_sdk.measure_watched import watched_beside
+from monitoring_sdk.render.keys import parts_of
+from monitoring_sdk.report import Incident
 from monitoring_sdk.stages.estimate import estimates_of_windows
 from monitoring_sdk.stages.fleet import budget_of
 from monitoring_sdk.stages.label_age import youngest_keys
@@ -40,6 +42,63 @@ class Seen:
 
     window: Window
     found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A moment from which some values start afresh: an epoch, and what it is about.
+
+    Parameters
+    ----------
+    valid_from : datetime
+    families : tuple of str
+    columns : frozenset of str or None
+        Of those families the columns that it is about; None: all. What has no column goes by its
+        family.
+    """
+
+    valid_from: datetime
+    families: tuple[str, ...]
+    columns: frozenset[str] | None = None
+
+    def about(self, watched: Watched) -> bool:
+        """Say whether a value starts afresh.
+
+        Examples
+        --------
+        >>> age = Watched("drift/location/age", "drift", "age", "location")
+        >>> at = datetime(2024, 3, 1)
+        >>> Restart(at, ("drift",)).about(age)
+        True
+        >>> Restart(at, ("drift",), frozenset({"size"})).about(age)
+        False
+        """
+        if not {watched.family, watched.pages_under} & set(self.families):
+            return False
+        return self.columns is None or watched.column is None or watched.column in self.columns
+
+
+def restarts(epochs: Sequence[Epoch], expected: Sequence[Incident]) -> tuple[Restart, ...]:
+    """Return what each epoch is about: the columns of the incident that it began with.
+
+    Parameters
+    ----------
+    epochs : sequence of Epoch
+    expected : sequence of Incident
+        Those of which somebody said that the change was expected.
+    """
+    found = []
+    for epoch in epochs:
+        families = epoch.families or _ALL
+        # An incident opens at the end of the window that the epoch begins with.
+        own = [i for i in expected if i.opened > epoch.valid_from and i.families == epoch.families]
+        first = min(own, key=lambda i: i.opened, default=None)
+        columns = None
+        if first is not None:
+            parts = (parts_of(key).column for key in first.checks)
+            columns = frozenset(c for c in parts if c is not None) or None
+        found.append(Restart(epoch.valid_from, tuple(families), columns))
+    return tuple(found)
 
 
 def digest_only(config: MonitorConfig, column: str | None) -> bool:
@@ -149,7 +208,7 @@ def fit_watching(
     seen: Sequence[Seen],
     *,
     budget: Budget | None = None,
-    epochs: Sequence[Epoch] = (),
+    epochs: Sequence[Restart] = (),
 ) -> Alarms | None:
     """Set alarms from windows, in order of time; None where there are fewer than five.
 
@@ -159,14 +218,13 @@ def fit_watching(
         Says what is watched.
     budget : Budget, optional
         Default: that of the monitor file.
-    epochs : sequence of Epoch
-        What lies before the newest one of a family says nothing of it any more.
+    epochs : sequence of Restart
+        What lies before the newest one of a value says nothing of it any more.
     """
-    begins = {family: e.valid_from for e in epochs for family in e.families or _ALL}
     watching = baseline.watching
     assert watching is not None
     watched = watching.watched
-    since = [begins.get(w.pages_under, begins.get(w.family)) for w in watched]
+    since = [max((e.valid_from for e in epochs if e.about(w)), default=None) for w in watched]
     windows: list[Window] = []
     values: list[Values | None] = []
     for one in seen:
