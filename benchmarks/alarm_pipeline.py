@@ -6,6 +6,9 @@ Every model is a folder of Parquet files and a monitor file with the defaults. I
 and its windows are walked in this process as a schedule would have it: labels count once they are
 known. The first table counts pages where nothing is wrong; the second one says when a planted fault
 pages, which begins in the twenty-first monitored window.
+
+The expectations that a baseline generates are left out: they are warnings, page nobody whatever
+they find, and take half of the time.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import sys
 import tempfile
 import time
@@ -20,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pandas as pd
 
@@ -32,7 +37,7 @@ from monitoring_sdk.config import MonitorConfig, parse_config
 from monitoring_sdk.report import Report
 from monitoring_sdk.window import Window
 
-_AFTER = 15
+_AFTER = 8
 """So many windows after its beginning a fault is looked for."""
 
 _INPUTS = ("age", "amount", "wait", "balance", "gap", "visits")
@@ -46,7 +51,9 @@ def config_of(kind: Kind, folder: Path) -> MonitorConfig:
         "label_timestamp": "known_at", "numeric": list(_INPUTS), "categorical": list(_LEVELS),
     }  # fmt: skip
     if kind.task == "binary":
-        columns |= {"score": "score", "positive": 1, "segments": ["region", "device"]}
+        columns |= {"score": "score", "positive": 1}
+    if kind.segments:
+        columns["segments"] = ["region", "device"]
     if kind.task == "multiclass":
         columns["score"] = {name: f"p_{name}" for name in ("low", "mid", "high")}
     if kind.service:
@@ -135,12 +142,12 @@ def run_faults(
     store = open_store(f"sqlite:///{known}")
     before = list(stages.walk(config, windows[:START], store))
     late = [i.closed is None for r in before[-1:] for i in r.incidents]
-    store.engine.dispose()
     for name in names:
         place = own / FAULTS[name].slug
         changed = write(plant(stream, name, seed), place)
         copy = place / "store.db"
-        copy.write_bytes(known.read_bytes())
+        with sqlite3.connect(known) as then, sqlite3.connect(copy) as now:
+            then.backup(now)
         after = list(stages.walk(changed, windows[START:], open_store(f"sqlite:///{copy}")))
         first = next((i for i, r in enumerate(after) if any(c.pages for c in r.checks)), None)
         checks = [] if first is None else _paging(after[first])
@@ -158,7 +165,8 @@ def run(
 ) -> list[dict[str, Any]]:
     """Run all, a record a stream or fault."""
     records = []
-    with tempfile.TemporaryDirectory() as made:
+    none = mock.patch("monitoring_sdk.stages.building.generate", return_value=[])
+    with none, tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         os.environ["MONITORING_BASELINES"] = str(folder / "baselines")
         os.environ["MONITORING_MONITORS"] = str(folder / "monitors")

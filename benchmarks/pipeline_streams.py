@@ -40,6 +40,8 @@ class Kind:
         Volume, means and errors have a season, and means wander from window to window.
     service : bool
         There are latencies and errors.
+    segments : bool
+        Two columns are watched by segment too.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Kind:
     fraud: bool = False
     seasonal: bool = False
     service: bool = False
+    segments: bool = False
 
     @property
     def length(self) -> pd.Timedelta:
@@ -72,12 +75,12 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("binary"),
+        Kind("binary", segments=True),
         Kind("fraud", rows=800, positives=0.015, fraud=True),
         Kind("regression", task="regression"),
         Kind("multiclass", task="multiclass"),
         Kind("seasonal", reference=56, seasonal=True, rows=600),
-        Kind("service", service=True),
+        Kind("service", service=True, segments=True),
         Kind("hourly", reference=15 * 24, later=10 * 24, rows=200, every="1h", seasonal=True),
         Kind("weekly", reference=20, later=17, rows=700, every="1w"),
         Kind("provisional", reference=8),
