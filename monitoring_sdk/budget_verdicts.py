@@ -33,6 +33,7 @@ def budget_verdicts(
     shifts: Mapping[str, float] | None = None,
     *,
     quiet: Collection[str | None] = (),
+    moving: bool = False,
 ) -> tuple[Check, ...]:
     """Judge a window's checks by the budget.
 
@@ -55,13 +56,14 @@ def budget_verdicts(
         By key: how much labels of this age differ from those of the youngest.
     quiet : collection of str
         Columns that page nobody.
+    moving : bool
+        Whether columns are compared with something nearer than the whole span: then distances
+        page by their own limits.
     """
     by_key = {a.key: a for a in found}
     rows = {w.key: w for w in watched}
     moved = _moved(by_key.values(), rows)
-    source: ThresholdFrom = (
-        "budget" if alarms is not None and not alarms.provisional else "provisional"
-    )
+    origin = _Origin(alarms, rows)
     out = []
     for check in checks:
         if _is_energy(check) or check.version is not None:
@@ -70,12 +72,32 @@ def budget_verdicts(
             out.append(_quiet(check))
         elif check.key in rows:
             shift = (shifts or {}).get(check.key, 0.0)
-            out.append(_watched(check, rows[check.key], by_key.get(check.key), source, shift))
+            out.append(
+                _watched(check, rows[check.key], by_key.get(check.key), origin(check.key), shift)
+            )
+        elif moving and check.family in ("drift", "prediction"):
+            out.append(check)
         elif check.threshold_from in _LEARNED:
-            out.append(_beside(check, moved, source))
+            out.append(_beside(check, moved, origin.of_column(check.column)))
         else:
             out.append(check)
-    return (*out, *_energies(by_key, checks, source, window))
+    return (*out, *_energies(by_key, checks, origin, window))
+
+
+class _Origin:
+    """Where thresholds are from: of what has few reference windows they are provisional."""
+
+    def __init__(self, alarms: Alarms | None, rows: Mapping[str, Watched]) -> None:
+        self._few = alarms.provisional_keys if alarms is not None else frozenset[str]()
+        self._columns = {rows[k].column for k in self._few if k in rows}
+        self._every = alarms is None or alarms.provisional
+
+    def __call__(self, key: str) -> ThresholdFrom:
+        return "provisional" if self._every or key in self._few else "budget"
+
+    def of_column(self, column: str | None) -> ThresholdFrom:
+        """Return it for a distance of a column."""
+        return "provisional" if self._every or column in self._columns else "budget"
 
 
 def _is_energy(check: Check) -> bool:
@@ -180,7 +202,7 @@ def _beside(check: Check, moved: Collection[str | None], source: ThresholdFrom) 
 def _energies(
     by_key: Mapping[str, CheckAlarm],
     checks: Sequence[Check],
-    source: ThresholdFrom,
+    origin: _Origin,
     window: Window,
 ) -> Iterator[Check]:
     """Write what several values come to together down as checks of their own."""
@@ -199,7 +221,7 @@ def _energies(
             column,
             value=alarm.z,
             threshold=alarm.threshold,
-            threshold_from=source,
+            threshold_from=origin(key),
             direction="above",
             exceeded=alarm.exceeded,
             n=max(sizes.values()) if column is None else sizes.get(column),

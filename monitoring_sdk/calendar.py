@@ -55,6 +55,14 @@ def excluded(config: MonitorConfig, window: Window) -> bool:
     return any(e.reference == "exclude" for e in events_at(config, window))
 
 
+def set_apart(config: MonitorConfig, earlier: Window, window: Window) -> bool:
+    """Say whether an earlier window is no evidence on a window: an event that is over is past.
+
+    Within an event the windows before count as ever.
+    """
+    return digest_only(config, earlier) is not None and digest_only(config, window) is None
+
+
 def quieted(config: MonitorConfig, rows: Sequence[ResultRow]) -> tuple[ResultRow, ...]:
     """Make warnings of the alerts in an event whose limit says no more than what is usual.
 

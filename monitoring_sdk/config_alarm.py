@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -20,7 +21,9 @@ def _budget(value: Any) -> str:
     try:
         found = parse_budget(value)
     except (ConfigError, OverflowError):
-        raise not_allowed("not a budget of false pages", ["1 per 30d", "2 per 7d"]) from None
+        found = None
+    if found is None or not math.isfinite(found.pages):
+        raise not_allowed("not a budget of false pages", ["1 per 30d", "2 per 7d"])
     try:
         plain = parse_budget(str(found)) == found
     except ConfigError:

@@ -44,7 +44,9 @@ def _duration(value: Any) -> timedelta:
 def _moment(value: Any) -> datetime:
     """Read a moment; a naive one stays naive, for its zone is known only to the whole file."""
     try:
-        parse_time(value)
+        at, day = parse_time(value), timedelta(days=1)
+        # In whatever zone it will be: the first and the last day that there are have no neighbour.
+        _ = (at - day, at + day)
     except (ConfigError, OverflowError):
         raise not_allowed("not a time", ["2013-06-04", "2013-06-04T04:00:00Z"]) from None
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())

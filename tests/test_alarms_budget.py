@@ -245,14 +245,24 @@ def test_alarms_read_back_and_judge_the_same() -> None:
     assert all(np.allclose(a.ratios, b.ratios) for a, b in zip(mine, theirs, strict=True))
 
 
+def test_a_slow_rhythm_pages_no_more_often_among_its_windows_than_a_daily_one() -> None:
+    weekly = fit_alarms(values(windows(60, seed=0)), WATCHED, BUDGET, 7 * DAY)
+    assert weekly is not None
+    assert weekly.thresholds.windows == ALARMS.thresholds.windows == 30
+    assert np.allclose(weekly.thresholds.level[0, 0], ALARMS.thresholds.level[0, 0], rtol=0.1)
+
+
 def test_contaminated_references_neither_page_nor_hide() -> None:
     x = windows(60, seed=0)
     x[20:26, :8] += 0.4
     dirty = fit_alarms(values(x), WATCHED, BUDGET, DAY)
     assert dirty is not None
     y = later()
+    clean, spoilt = (
+        [p.ratios.max() for p in alarms.walk(values(y))][7:] for alarms in (ALARMS, dirty)
+    )
+    assert np.allclose(spoilt, clean, rtol=0.2)
     y[10:, 0] += 0.3
-    assert first_page(dirty, later(), "drift") == first_page(ALARMS, later(), "drift")
     assert first_page(dirty, y, "drift") in (10, 11, 12)
 
 
@@ -290,3 +300,16 @@ def test_incidents_are_counted_as_they_are_opened() -> None:
             state, new, _ = step(state, ("drift",) if now else ())
             opened.append(new)
         assert opened == incidents(alarm[None])[0].tolist()
+
+
+def test_windows_that_were_not_measured_move_no_threshold() -> None:
+    whole = values(windows(60, seed=5))
+    gaps = [None if t in (3, 20, 57, 58, 59) else v for t, v in enumerate(whole)]
+    found, torn = (fit_alarms(v, WATCHED, BUDGET, DAY) for v in (whole, gaps))
+    assert found is not None
+    assert torn is not None
+    live = np.isfinite(found.thresholds.level)
+    ratio = torn.thresholds.level[live] / found.thresholds.level[live]
+    assert np.abs(np.log(ratio)).max() < 0.15
+    scale = torn.thresholds.unit_scale / found.thresholds.unit_scale
+    assert np.abs(np.log(scale)).max() < 0.4

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from monitoring_sdk.alarms.counts import count_scores, fit_counts
+from monitoring_sdk.alarms.counts import count_scores, fit_counts, simulated_scores
 from monitoring_sdk.alarms.fit import Fit, fit
 from monitoring_sdk.alarms.residuals import unskewed
 from monitoring_sdk.alarms.scores import scores
@@ -172,3 +172,11 @@ def test_rows_that_come_in_bunches_are_judged_in_bunches() -> None:
     found = fit_counts(shares, n)
     assert found.bunch[0] > 5
     assert float(count_scores(np.array([20.0]), n[0], found)[0]) < 4
+
+
+def test_simulated_counts_score_as_normal_ones_do() -> None:
+    found = fit_counts(np.full((60, 2), 0.01), np.full((60, 2), 500.0))
+    rng = np.random.default_rng(0)
+    z = simulated_scores(found, np.full((30, 2), 500.0), (1, 3), 200, rng)
+    assert z.shape == (200, 30, 2, 2)
+    assert 0.01 < (z > 2).mean() < 0.035

@@ -15,7 +15,7 @@ from small_model import BASELINE_DAYS, DRIFT_DAY, FIRST, ROWS_A_DAY, day, write_
 from test_config import small
 
 from monitoring_sdk.adapters.store import Store, open_store
-from monitoring_sdk.calendar import digest_only, events_at, excluded, quieted
+from monitoring_sdk.calendar import digest_only, events_at, excluded, quieted, set_apart
 from monitoring_sdk.config import MonitorConfig, parse_config
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.report import Check, Report
@@ -123,6 +123,15 @@ def test_what_alerts_not_is_left_alone(status: str):
     assert quieted(small(calendar=[SALE]), [came])[0] is came
 
 
+def test_an_event_that_is_over_is_no_evidence():
+    config = small(calendar=[SALE])
+    before, first, last, after = (Window(day(i), day(i + 1)) for i in (272, 273, 276, 277))
+    assert set_apart(config, last, after)
+    assert not set_apart(config, first, last)
+    assert not set_apart(config, before, first)
+    assert not set_apart(config, before, after)
+
+
 # --- Through the stages ---------------------------------------------------------------------------
 
 
@@ -167,6 +176,48 @@ def test_an_event_pages_nobody_and_what_goes_on_after_it_does(
     assert incident.opened == day(DRIFT_DAY + 5)
     # Labels that come later revise without paging.
     revise(config, [r.window for r in reports], day(39), store)
+    assert len(store.incidents("small")) == 1
+
+
+def back_to_normal(folder: Path, from_day: int) -> None:
+    rows = pd.read_parquet(folder / "predictions.parquet")
+    rows.loc[rows["at"] >= pd.Timestamp(day(from_day)), "size"] -= 2.0
+    rows.to_parquet(folder / "predictions.parquet")
+
+
+@pytest.mark.parametrize("reference", ["exclude", "include"])
+def test_a_moving_reference_leaves_out_an_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str
+):
+    over = DRIFT_DAY + 1
+    config = model(tmp_path, monkeypatch, DRIFT_DAY, over, reference=reference)
+    back_to_normal(tmp_path, over)
+    span = {**config.model_dump()["baseline"], "reference": "previous"}
+    config = parse_config(
+        {**config.model_dump(by_alias=True, exclude_defaults=True), "baseline": span}
+    )
+    build_baseline(config, now=day(20))
+    reports = walked(config, open_store("sqlite://"), range(DRIFT_DAY - 1, over + 1))
+    psi = {r.window.start: c.value for r in reports for c in r.checks if c.key == "drift/psi/size"}
+    value = psi[day(over)]
+    assert value is not None
+    assert (value < 0.3) is (reference == "exclude")
+
+
+def test_an_event_that_is_over_pages_nobody_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    over = DRIFT_DAY + 4
+    config = model(tmp_path, monkeypatch, DRIFT_DAY, over)
+    back_to_normal(tmp_path, over)
+    build_baseline(config, now=day(20))
+    store = open_store("sqlite://")
+    # The means over three and seven windows reach back into the event.
+    walked(config, store, range(DRIFT_DAY - 7, over + 5))
+    assert store.incidents("small") == []
+    # Without the calendar it was an incident.
+    store = open_store("sqlite://")
+    walked(config.model_copy(update={"calendar": ()}), store, range(DRIFT_DAY - 7, over + 1))
     assert len(store.incidents("small")) == 1
 
 

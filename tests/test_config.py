@@ -499,9 +499,18 @@ def test_alarms_have_their_defaults() -> None:
         ),
         (
             {"alarm": {"budgets": "1 per 30d"}},
-            "alarm.budgets: unknown key: got 'budgets'; allowed: budget; did you mean budget?",
+            "alarm.budgets: unknown key: got 'budgets'; allowed: budget, digest_only; "
+            "did you mean budget?",
         ),
+        ({"alarm": {"budget": "9" * 400 + " per 1d"}}, "alarm.budget: not a budget of false pages"),
         ({"calendar": EVENT}, "calendar: must be a list: got 'dict'"),
+        (
+            {
+                "window": {"timezone": "Asia/Kolkata"},
+                "calendar": [{**EVENT, "start": "0001-01-01"}],
+            },
+            "calendar.0.start: not a time: got '0001-01-01'",
+        ),
         (
             {"calendar": [{**EVENT, "do": "digest"}]},
             "calendar.0.do: not an allowed value: got 'digest'; allowed: digest_only; "

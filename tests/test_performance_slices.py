@@ -70,7 +70,7 @@ def test_a_failure_at_one_site_is_found_there(tmp_path: Path) -> None:
     first, *reports = walk(config, windows, store)
     assert first.status == "ok"
     (incident,) = store.incidents(config.model)
-    assert incident.opened == day(FAILURE_DAY + 2)
+    assert incident.opened == day(FAILURE_DAY + 1)
     # That errors exceed what inputs and scores explain is told as well.
     assert set(incident.checks) <= {"performance/accuracy[site=JFK]", "performance/concept_drift"}
     assert "performance/accuracy[site=JFK]" in incident.checks

@@ -24,8 +24,10 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.render.summary import span_text
 from monitoring_sdk.report import Trigger
+from monitoring_sdk.stages import feedback
 from monitoring_sdk.window import Window
 
+OF_INPUTS = ("drift/", "quality/unseen_share/")
 MONITOR = Path("monitors/flights.yaml")
 DATA = "data/flights"
 
@@ -165,6 +167,7 @@ def _watch(
         for window in windows:
             status = step(config, file, flights, folder / "data", window)
             week.add(_day(window), status)
+            answer(config, window)
     week.end()
     store = open_store()
     try:
@@ -184,6 +187,30 @@ def step(
     list(serving.serve(model, flights, root, day, day + timedelta(days=1)))
     found = call_flow("monitor", model=str(file), window_end=window.end, page=False)
     return str(found["status"])
+
+
+def answer(config: MonitorConfig, window: Window) -> bool:
+    """Answer as who is on call would: inputs that stay different for a week are so from now on.
+
+    That is said of an incident which is open for a week and in which nothing but inputs and their
+    levels deviates, as after a change of timetable. Where performance fell, or values are missing,
+    somebody has to look.
+    """
+    store = open_store()
+    try:
+        opened = [i for i in store.incidents(config.model) if i.closed is None]
+        if not opened or any(not k.startswith(OF_INPUTS) for k in opened[0].checks):
+            return False
+        if window.end - opened[0].opened < timedelta(days=7):
+            return False
+        said = f"{len(opened[0].checks)} values of the inputs differ since {opened[0].opened:%d %B}"
+        feedback.say(
+            store, opened[0], "expected_change", said_by="demo", now=window.end, reason=said
+        )
+        _tell(f"on call, {_day(window):%Y-%m-%d}: an expected change, {said}")
+        return True
+    finally:
+        store.close()
 
 
 def conclude(config: MonitorConfig, windows: Sequence[Window], store: Store, folder: Path) -> Told:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from monitoring_sdk.adapters import feedback, outbox, results
 from monitoring_sdk.adapters.engine import insert_once
+from monitoring_sdk.adapters.incident_rows import incident_of, trigger_of
 from monitoring_sdk.adapters.schema import incident, lease, result, trigger
-from monitoring_sdk.adapters.schema import outbox as outbox_table
 from monitoring_sdk.decision import Decision, Message, Part, ResultRow
 from monitoring_sdk.errors import StoreError
 from monitoring_sdk.feedback import Epoch, Feedback
@@ -161,33 +161,18 @@ class Deciding:
         found = self._connection.execute(query.order_by(result.c.window_end))
         return [results.row_of(row) for row in found]
 
-    def judged(self, since: datetime, until: datetime, lag: timedelta) -> list[ResultRow]:
-        """Return the newest verdicts on the windows that end in `(since, until]`.
-
-        A verdict on performance counts by when its labels were looked at, `lag` after a window.
-        """
-        data = sa.and_(
-            result.c.part == "data", result.c.window_end > since, result.c.window_end <= until
-        )
-        due = sa.and_(
-            result.c.part != "data", result.c.as_of > since + lag, result.c.as_of <= until + lag
-        )
-        query = results.select_newest().where(result.c.model == self._model, sa.or_(data, due))
-        query = query.order_by(result.c.window_end, result.c.part)
-        return [results.row_of(found) for found in self._connection.execute(query)]
-
     def incidents(self) -> list[Incident]:
         """Return the model's incidents, oldest first."""
         query = sa.select(incident).where(incident.c.model == self._model)
         found = self._connection.execute(query.order_by(incident.c.opened, incident.c.id))
         return [incident_of(row) for row in found]
 
-    def incidents_moved(self, since: datetime, until: datetime) -> list[Incident]:
-        """Return the model's incidents that opened or closed in `(since, until]`."""
-        moments = (incident.c.opened, incident.c.closed)
-        within = sa.or_(*(sa.and_(m > since, m <= until) for m in moments))
-        query = sa.select(incident).where(incident.c.model == self._model, within)
-        return [incident_of(found) for found in self._connection.execute(query)]
+    def judged(self, since: datetime, until: datetime, lag: timedelta) -> list[ResultRow]:
+        """Return the newest verdicts on the windows that end in `(since, until]`.
+
+        A verdict on performance counts by when its labels were looked at, `lag` after a window.
+        """
+        return results.judged(self._connection, self._model, since, until, lag)
 
     def incidents_near(self, at: datetime, within: timedelta) -> list[Incident]:
         """Return the other models' incidents that opened no further than `within` from a moment.
@@ -204,13 +189,7 @@ class Deciding:
 
     def told(self, incidents: Collection[str], transition: str) -> list[Message]:
         """Return the Slack messages on a transition of incidents, in the order of their coming."""
-        own = sa.and_(
-            outbox_table.c.kind == "slack",
-            outbox_table.c.transition == transition,
-            outbox_table.c.incident.in_(list(incidents)),
-        )
-        query = sa.select(outbox_table).where(own).order_by(outbox_table.c.seq)
-        return [outbox.row_of(found).message for found in self._connection.execute(query)]
+        return outbox.told(self._connection, incidents, transition)
 
     def tell(self, message: Message) -> None:
         """Put a message into the outbox, unless it is there already."""
@@ -306,29 +285,3 @@ class Deciding:
                     outcome=row.outcome,
                 )
             )
-
-
-def incident_of(found: sa.Row[Any]) -> Incident:
-    """Read an incident back."""
-    return Incident(
-        found.id,
-        found.model,
-        found.opened,
-        found.closed,
-        tuple(found.families),
-        tuple(found.checks),
-        found.quiet,
-    )
-
-
-def trigger_of(found: sa.Row[Any]) -> Trigger:
-    """Read a trigger back."""
-    return Trigger(
-        found.id,
-        found.model,
-        found.incident,
-        found.reason,
-        found.window_end,
-        found.state,
-        found.outcome,
-    )

@@ -100,6 +100,16 @@ def put(connection: sa.Connection, message: Message, now: datetime) -> bool:
     return True
 
 
+def told(connection: sa.Connection, incidents: Collection[str], transition: str) -> list[Message]:
+    """Return the Slack messages on a transition of incidents; see `Deciding.told`."""
+    query = sa.select(outbox).where(
+        outbox.c.kind == "slack",
+        outbox.c.transition == transition,
+        outbox.c.incident.in_(list(incidents)),
+    )
+    return [row_of(found).message for found in connection.execute(query.order_by(outbox.c.seq))]
+
+
 def claim(
     connection: sa.Connection,
     now: datetime,

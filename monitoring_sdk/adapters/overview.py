@@ -7,8 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from monitoring_sdk.adapters.deciding import incident_of, trigger_of
 from monitoring_sdk.adapters.feedback import read_epochs, read_feedback
+from monitoring_sdk.adapters.incident_rows import incident_of, trigger_of
 from monitoring_sdk.adapters.results import row_of, select_newest
 from monitoring_sdk.adapters.schema import incident, lease, result, trigger
 from monitoring_sdk.decision import ResultRow

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import zlib
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -133,6 +133,21 @@ def select_newest() -> sa.Select[Any]:
         later.c.revision > result.c.revision,
     )
     return sa.select(result).where(~newer)
+
+
+def judged(
+    connection: sa.Connection, model: str, since: datetime, until: datetime, lag: timedelta
+) -> list[ResultRow]:
+    """Return the newest verdicts on a model's windows of a span; see `Deciding.judged`."""
+    data = sa.and_(
+        result.c.part == "data", result.c.window_end > since, result.c.window_end <= until
+    )
+    due = sa.and_(
+        result.c.part != "data", result.c.as_of > since + lag, result.c.as_of <= until + lag
+    )
+    query = select_newest().where(result.c.model == model, sa.or_(data, due))
+    query = query.order_by(result.c.window_end, result.c.part)
+    return [row_of(found) for found in connection.execute(query)]
 
 
 def read_history(

@@ -88,15 +88,9 @@ def _span(budget: Budget, cadence_seconds: float) -> tuple[int, float]:
 
 def _theory(windows: Sequence[Values], keys: Sequence[str]) -> NDArray[np.float64]:
     """Return the mean theoretical variance of each value, 0 where none knows it."""
-    total, seen = np.zeros(len(keys)), np.zeros(len(keys))
-    at = {key: i for i, key in enumerate(keys)}
-    for window in windows:
-        where = [at.get(key, -1) for key in window.keys]
-        for i, theory in zip(where, window.theory, strict=True):
-            if i >= 0 and np.isfinite(theory) and theory > 0:
-                total[i] += theory
-                seen[i] += 1
-    return total / np.maximum(seen, 1)
+    theory = table([Values(v.keys, v.theory, v.n, v.theory) for v in windows], keys)[0]
+    seen = np.isfinite(theory) & (theory > 0)
+    return np.where(seen, theory, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
 
 
 def fit_alarms(
@@ -136,7 +130,8 @@ def fit_alarms(
     x, n = table(kept, keys)
     counts = fit_counts(x[:, layout.counted], n[:, layout.counted])
     x[:, layout.counted] = np.nan
-    design = design_of(x, n, _theory(known, keys), pools_of(watched), at)
+    angles = np.array([w.scale == "share" for w in watched], dtype=bool)
+    design = design_of(x, n, _theory(known, keys), pools_of(watched), at, angles)
     fit, residuals = fit_design(x, design)
     span, pages = _span(budget, cadence_seconds)
     horizons = horizons_for(cadence_seconds, len(known))

@@ -144,5 +144,13 @@ def simulated_scores(
     exposure = rows / fit.bunch
     coming = rng.poisson(rate[:, None, :] * exposure).astype(float)
     again = CountFit(seen[:, None, :], fit.rows, np.ones_like(fit.bunch))
-    found = [count_scores(sums(coming, w), sums(exposure, w), again) for w in horizons]
+    found = [_each_once(sums(coming, w), sums(exposure, w), again) for w in horizons]
     return np.stack(found, axis=2)
+
+
+def _each_once(hits: Floats, rows: Floats, fit: CountFit) -> Floats:
+    """Return `count_scores`, each distinct case looked up once: most counts are few."""
+    whole = np.broadcast_arrays(hits, rows, fit.hits, fit.rows)
+    cases, at = np.unique(np.stack([x.ravel() for x in whole]), axis=1, return_inverse=True)
+    found = count_scores(cases[0], cases[1], CountFit(cases[2], cases[3], np.ones(cases.shape[1])))
+    return found[at].reshape(whole[0].shape)

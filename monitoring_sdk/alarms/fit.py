@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from monitoring_sdk.alarms.residuals import Floats, correlogram, memory, moderated, skewness
+from monitoring_sdk.alarms.residuals import Floats, correlogram, lean, memory, moderated, skewness
 
 _TINY = 1e-30
 _CONSTANT = 0.1
@@ -75,7 +75,7 @@ class Fit:
         """Variance of a mean of `w` windows, times w, over that of one."""
         i = np.arange(1, w)
         powers = self.phi[..., None] ** i
-        return 1 + 2 * self.kappa * ((1 - i / w) * powers).sum(-1)
+        return 1 + 2 * self.kappa * ((1 - i / w) * powers).sum(-1).astype(self.kappa.dtype)
 
     def expected(self, phase: NDArray[np.int64] | None, windows: int) -> Floats:
         """Return the usual value of each window, shape (windows, K)."""
@@ -108,6 +108,8 @@ class Design:
     pools : array of int, shape (K,)
         Values of one pool steady each other's variance and memory.
     phase : array of int, shape (R,), optional
+    angles : array of bool, shape (K,)
+        Which values are ``2 asin sqrt`` of a share.
     """
 
     n: Floats
@@ -115,6 +117,7 @@ class Design:
     theory: Floats
     pools: NDArray[np.int64]
     phase: NDArray[np.int64] | None
+    angles: NDArray[np.bool_]
 
     @property
     def period(self) -> int:
@@ -176,14 +179,17 @@ def estimate(x: Floats, design: Design) -> tuple[Fit, Floats]:
     e = e * known
     p_eff = 1 + shrink * (design.period - 1)
     s2 = (e**2).sum(-2) / np.maximum(windows - p_eff, 1)
-    phi, kappa = memory(correlogram(e, windows), shrink, design.period, windows, design.pools)
+    rows = (windows / np.maximum((known / np.maximum(design.n, 1)).sum(0), _TINY)).astype(x.dtype)
+    usual = (design.theory / rows).astype(x.dtype)
+    steady = moderated(s2, usual, np.maximum(windows - p_eff, 1), design.pools)
+    unsampled = np.where(usual > 0, 1 - np.clip(usual / np.maximum(steady, _TINY), 0, 1), 0)
+    raw = correlogram(e, windows)
+    phi, kappa = memory(raw, shrink, design.period, windows, design.pools, unsampled)
     infinite = 1 + 2 * kappa * phi / (1 - phi)
     s2 = s2 / np.maximum(1 - (1 - shrink) * (infinite - 1) / windows, 0.5)
     # Residuals that depend on each other say less of their variance than so many apart.
     bound = 1 + 2 * kappa**2 * phi**2 / (1 - phi**2)
     freedom = np.maximum((windows - p_eff) / bound, 1)
-    rows = (windows / np.maximum((known / np.maximum(design.n, 1)).sum(0), _TINY)).astype(x.dtype)
-    usual = (design.theory / rows).astype(x.dtype)
     v = moderated(s2, usual, freedom, design.pools)
     v = np.where(v > _TINY, v, 1.0)
     sampled = np.clip(usual / v, 0, 1)
@@ -244,15 +250,18 @@ def design_of(
     theory: Floats,
     pools: Sequence[str],
     phase: NDArray[np.int64] | None,
+    angles: NDArray[np.bool_] | None = None,
 ) -> Design:
     """Return the design of a reference, with what lies far out taken for missing.
 
     Parameters are those of `fit`.
     """
+    if angles is None:
+        angles = np.zeros(len(theory), dtype=bool)
     at = np.unique(np.array(pools, dtype=str), return_inverse=True)[1]
     known = np.isfinite(x) & (n > 0)
     at[_nearly_constant(x, n, known, np.asarray(theory))] = at.max(initial=0) + 1
-    design = Design(np.asarray(n, np.float64), known, np.asarray(theory), at, phase)
+    design = Design(np.asarray(n, np.float64), known, np.asarray(theory), at, phase, angles)
     if len(x) < 5:
         return design
     for _ in range(2):
@@ -260,7 +269,7 @@ def design_of(
         far = _outlying(e, found, design)
         if not far.any():
             break
-        design = Design(design.n, design.known & ~far, design.theory, at, phase)
+        design = replace(design, known=design.known & ~far)
     return design
 
 
@@ -300,4 +309,7 @@ def fit(
 def fit_design(x: Floats, design: Design) -> tuple[Fit, Floats]:
     """Fit one reference of a design, shape (R, K): as `estimate`, and the skewness."""
     found, e = estimate(np.where(design.known, x, 0.0), design)
-    return replace(found, skew=skewness(e, design.known, design.pools)), e
+    sampled = found.sigma2 / found.rows / found.variance
+    leans = np.where(design.angles, lean(found.mu, sampled, found.rows), 0.0)
+    skew = skewness(e, design.known, design.pools, leans)
+    return replace(found, skew=skew), e

@@ -111,8 +111,16 @@ class Alarms:
 
     @property
     def provisional(self) -> bool:
-        """Whether there are too few reference windows to rely on the thresholds."""
+        """Whether there are too few reference windows to rely on any threshold."""
         return self.windows < PROVISIONAL_WINDOWS
+
+    @cached_property
+    def provisional_keys(self) -> frozenset[str]:
+        """What has too few reference windows to rely on: a value, or an energy with one of them."""
+        # What is counted has no fit of its own.
+        few = (self.fit.windows < PROVISIONAL_WINDOWS) & ~self.layout.counted
+        both = np.append(few, few @ (self.layout.members > 0))
+        return frozenset(key for key, one in zip(self.keys, both, strict=True) if one)
 
     @property
     def achieved(self) -> float:

@@ -75,16 +75,46 @@ class Layout:
         """
         out = np.empty((*z.shape[:-1], len(self.order)), dtype=z.dtype)
         k = len(self.watched)
-        np.multiply(z, np.where(self.sign == 0, 1, self.sign).astype(z.dtype), out=out[..., :k])
-        np.abs(out, out=out, where=np.append(self.sign == 0, np.ones(out.shape[-1] - k, bool)))
-        if len(self.energies):
-            squares = z * z if over_half is None else np.where(over_half, z * z, 0)
-            out[..., k:] = np.cbrt(squares @ self.members.astype(z.dtype))
+        one = np.where(self.sign == 0, 1, self.sign).astype(z.dtype)
+        other = np.where(self.sign == 0, -1, self.sign).astype(z.dtype)
+        np.maximum(z * one, z * other, out=out[..., :k])
+        self._fill_energies(out, z, over_half)
         return out
+
+    def gated(
+        self,
+        statistics: Floats,
+        z: Floats,
+        over: NDArray[np.bool_],
+        over_half: NDArray[np.bool_],
+    ) -> Floats:
+        """Return statistics that count only beyond the effect floors.
+
+        Parameters
+        ----------
+        statistics : array, shape (..., K + G)
+            Of `z` without floors.
+        z : array, shape (..., K)
+        over, over_half : array of bool, shape (..., K)
+            Whose effect is as large as its floor, and as half of it.
+        """
+        out = np.empty_like(statistics)
+        k = len(self.watched)
+        np.multiply(statistics[..., :k], over, out=out[..., :k])
+        self._fill_energies(out, z, over_half)
+        return out
+
+    def _fill_energies(self, out: Floats, z: Floats, over_half: NDArray[np.bool_] | None) -> None:
+        if len(self.energies):
+            squares = z * z
+            if over_half is not None:
+                squares *= over_half
+            np.cbrt(squares @ self.members.astype(z.dtype), out=out[..., len(self.watched) :])
 
     def unit_maxima(self, statistics: Floats) -> Floats:
         """Return the largest statistic of each unit, shape (..., U)."""
-        return np.maximum.reduceat(statistics[..., self.order], self.starts, axis=-1)
+        ordered = np.take(statistics, self.order, axis=-1)
+        return np.maximum.reduceat(ordered, self.starts, axis=-1)
 
     def family_maxima(self, units: Floats) -> Floats:
         """Return the largest of each family, shape (..., F); 0 where a family has no unit."""

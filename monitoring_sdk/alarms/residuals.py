@@ -38,8 +38,12 @@ def memory(
     period: int,
     windows: Floats,
     pools: NDArray[np.int64],
+    unsampled: Floats,
 ) -> tuple[Floats, Floats]:
     """Return phi, pooled over all values, and kappa, shrunk within a pool.
+
+    Sampling noise remembers nothing: where more of the variance is something else (`unsampled`),
+    more memory is expected, by a slope common to all values.
 
     A correlogram about a fitted mean is too low: the mean's own variance, g_inf/R, is missing in
     every term, and the ratio's expansion takes 2 rho / R more (Marriott and Pope, 1954). About a
@@ -60,16 +64,30 @@ def memory(
         means = [f[..., live].mean(-1, keepdims=True) for f in found]
         ratio = (means[1] + means[2]) / np.maximum(means[0] + means[1], 0.02)
         phi = np.where(means[0] > 0.03, np.clip(ratio, 0.4, 0.95), 0.6).astype(seasonal.dtype)
-        first = found[0].copy()
-        for at in _by_pool(pools):
-            noise = float(np.mean(1 / windows[at]))
-            own = found[0][..., at]
-            middle = np.maximum(own.mean(-1, keepdims=True), 0)
-            spread = own.var(-1, keepdims=True) if len(at) >= FEW_CHECKS else 2 * noise
-            real = np.maximum(spread - noise, 0)
-            first[..., at] = middle + (own - middle) * real / (real + noise)
+        first = _steadied(found[0], windows, pools, unsampled * live)
         kappa = np.clip(np.clip(first, 0, 0.95) / phi, 0, 1)
     return phi, kappa
+
+
+def _steadied(r: Floats, windows: Floats, pools: NDArray[np.int64], unsampled: Floats) -> Floats:
+    """Return autocorrelations shrunk towards a multiple of `unsampled`, and a pool's mean off it.
+
+    As Efron and Morris (1975, JASA 70) shrink towards a regression.
+    """
+    squares = (unsampled**2).sum(-1, keepdims=True)
+    slope = (r * unsampled).sum(-1, keepdims=True) / np.maximum(squares, _TINY)
+    expected = np.clip(slope, 0, 0.95) * unsampled
+    first = r.copy()
+    for at in _by_pool(pools):
+        noise = float(np.mean(1 / windows[at]))
+        off = r[..., at] - expected[..., at]
+        many = len(at) >= FEW_CHECKS
+        middle = off.mean(-1, keepdims=True) if many else np.zeros_like(off[..., :1])
+        spread = off.var(-1, keepdims=True) if many else 2 * noise
+        real = np.maximum(spread - noise, 0)
+        middle = np.maximum(expected[..., at] + middle, 0)
+        first[..., at] = middle + (r[..., at] - middle) * real / (real + noise)
+    return first
 
 
 def moderated(s2: Floats, theory: Floats, freedom: Floats, pools: NDArray[np.int64]) -> Floats:
@@ -94,13 +112,49 @@ def moderated(s2: Floats, theory: Floats, freedom: Floats, pools: NDArray[np.int
     return np.maximum(out, 0.95 * theory)
 
 
-def skewness(e: Floats, known: NDArray[np.bool_], pools: NDArray[np.int64]) -> Floats:
-    """Return the skewness of residuals, one for each pool of at least eight, shape (K,).
+def lean(mu: Floats, sampled: Floats, rows: Floats) -> Floats:
+    """Return the skewness of ``2 asin sqrt`` of shares that independent rows give.
 
-    It is shrunk by what chance would show; values of a pool depend on each other, so that more
-    than ten count as ten.
+    Of hits it is (1 - 2p) / sqrt(n p (1 - p)); an angle turns it round and halves it.
+
+    Parameters
+    ----------
+    mu : array, shape (K,)
+        The mean angle.
+    sampled : array, shape (K,)
+        Of the variance, the part that independent rows give.
+    rows : array, shape (K,)
+
+    Examples
+    --------
+    >>> lean(np.array([0.2]), np.ones(1), np.array([500.0])).round(2).tolist()  # 5 hits expected
+    [-0.22]
     """
-    out = np.zeros(e.shape[-1])
+    safe = np.clip(mu, 1e-6, np.pi - 1e-6)
+    return np.asarray(-(sampled**1.5) / (np.tan(safe) * np.sqrt(np.maximum(rows, 1))))
+
+
+def skewness(
+    e: Floats,
+    known: NDArray[np.bool_],
+    pools: NDArray[np.int64],
+    theory: Floats,
+) -> Floats:
+    """Return the skewness of residuals, shape (K,).
+
+    What theory knows of, and in a pool of at least eight what more they have in common. That is
+    shrunk by what chance would show; values of a pool depend on each other, so that more than ten
+    count as ten.
+
+    Parameters
+    ----------
+    e : array, shape (R, K)
+    known : array of bool, shape (R, K)
+    pools : array of int, shape (K,)
+    theory : array, shape (K,)
+        The skewness that independent rows would give; 0 where it is not known.
+    """
+    out = theory.astype(np.float64)
     windows = known.sum(0)
     spread = np.sqrt((e**2).sum(0) / np.maximum(windows, 1))
     cubes = (e**3).sum(0) / np.maximum(windows, 1) / np.maximum(spread**3, _TINY)
@@ -108,10 +162,10 @@ def skewness(e: Floats, known: NDArray[np.bool_], pools: NDArray[np.int64]) -> F
         at = at[(windows[at] > len(_LAGS)) & (spread[at] > 0)]
         if len(at) < FEW_CHECKS:
             continue
-        found = float(cubes[at].mean())
+        more = float((cubes[at] - theory[at]).mean())
         chance = 6 / (float(windows[at].mean()) * min(len(at), 10))
-        out[at] = np.clip(found * max(0.0, 1 - chance / max(found**2, _TINY)), -0.5, 0.5)
-    return out
+        out[at] += more * max(0.0, 1 - chance / max(more**2, _TINY))
+    return np.clip(out, -0.5, 0.5)
 
 
 def unskewed(z: Floats, skew: Floats) -> Floats:

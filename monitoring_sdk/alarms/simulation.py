@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from monitoring_sdk.alarms.counts import CountFit, simulated_scores
@@ -15,9 +16,9 @@ from monitoring_sdk.alarms.scores import standard_errors, trailing_means
 
 _AT_ONCE = 4_000_000
 _SIMULATED_WINDOWS = 7200
-_FEWEST, _MOST = 48, 240
+_FEWEST, _MOST = 48, 120
 _BURN_IN = 20
-_SMOOTHING = 0.02
+_SMOOTHING, _STRIDE = 0.02, 37
 _UNIT_TAIL, _OWN_TAIL = 0.995, 0.99
 _TIMES_USED = 8
 _LEAST_SCALE = 2.3
@@ -117,7 +118,10 @@ def _drawn(factor: Floats, count: int, windows: int, rng: np.random.Generator) -
     rows, k = factor.shape
     out = rng.standard_normal((count * windows, rows), dtype=np.float32) @ factor
     out *= np.float32(np.sqrt(1 - _SMOOTHING))
-    out += np.float32(np.sqrt(_SMOOTHING)) * rng.standard_normal(out.shape, dtype=np.float32)
+    # A value's noise serves others too, at other windows.
+    noise = rng.standard_normal(_STRIDE * count * windows + k, dtype=np.float32)
+    noise *= np.float32(np.sqrt(_SMOOTHING))
+    out += sliding_window_view(noise, k)[: _STRIDE * count * windows : _STRIDE]
     return out.reshape(count, windows, k)
 
 
@@ -145,7 +149,8 @@ def _paths(world: _World, count: int, rng: np.random.Generator) -> Floats:
 
 def leave_one_out(fit: Fit, residuals: Floats, design: Design) -> Floats:
     """Return each reference window's scores by the others alone, shape (..., R, K)."""
-    v = fit.tau2[..., None, :] + fit.sigma2[..., None, :] / np.maximum(design.n, 1)
+    inverse = (1 / np.maximum(design.n, 1)).astype(residuals.dtype)
+    v = fit.tau2[..., None, :] + fit.sigma2[..., None, :] * inverse
     part = (fit.p_eff / fit.windows)[..., None, :]
     out = residuals / (np.maximum(1 - part, 0.1) * np.sqrt(v * (1 + part)))
     out[..., _unfitted(design)] = 0
@@ -191,9 +196,7 @@ def _simulate(world: _World, count: int, rng: np.random.Generator) -> tuple[Floa
         raw.append(found)
         over = (means >= above) | (means <= -below)
         half = (means >= above_half) | (means <= -below_half)
-        held = layout.statistics(z, half)
-        held[..., : len(over[0, 0])] = np.where(over, found[..., : len(over[0, 0])], 0)
-        gated.append(held)
+        gated.append(layout.gated(found, z, over, half))
     own = layout.statistics(leave_one_out(fitted, e, design))
     return np.stack(raw, axis=2), np.stack(gated, axis=2), own
 
@@ -221,6 +224,9 @@ def futures(
     seed : int
     """
     coming = _coming(design, span)
+    # A window that was not measured says nothing of how many rows are to come.
+    usual = design.n.sum(0) / np.maximum((design.n > 0).sum(0), 1)
+    rows = np.where(design.n[coming] > 0, design.n[coming], usual)
     world = _World(
         fit,
         counts,
@@ -229,7 +235,7 @@ def futures(
         layout,
         horizons,
         span,
-        design.n[coming],
+        rows,
         None if design.phase is None else design.phase[coming],
         (floors(layout, fit.mu), floors(layout, fit.mu, 0.5)),
     )

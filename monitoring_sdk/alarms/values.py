@@ -101,7 +101,8 @@ class ColumnForm:
     def from_dict(cls, data: Mapping[str, Any]) -> ColumnForm:
         """Read the JSON form back."""
         starts = np.array(data["starts"], dtype=np.int64)
-        scores = np.array(data["scores"], dtype=np.float64).reshape(len(starts), -1)
+        scores = np.array(data["scores"], dtype=np.float64)
+        scores = scores.reshape(len(starts), -1 if len(starts) else 0)
         watched = tuple(Watched.from_dict(w) for w in data["watched"])
         return cls(data["column"], watched, starts, scores, data["numeric"])
 

@@ -16,7 +16,8 @@ from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watching import Found, to_values
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.budget_verdicts import budget_verdicts
-from monitoring_sdk.calendar import excluded
+from monitoring_sdk.calendar import excluded, set_apart
+from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Part, ResultRow
 from monitoring_sdk.evaluate import MIN_ROWS
@@ -28,6 +29,7 @@ from monitoring_sdk.stages.watching import (
     Seen,
     digest_only,
     fit_watching,
+    in_budget,
     phases_of,
     reference_seen,
     windows_to_learn_from,
@@ -94,7 +96,14 @@ class Budgeting:
         watched = baseline.watching.watched
         quiet = {w.column for w in watched if digest_only(self._config, w.column)}
         checks = budget_verdicts(
-            row.checks, watched, alarms, found, row.window, shifts, quiet=quiet
+            row.checks,
+            watched,
+            alarms,
+            found,
+            row.window,
+            shifts,
+            quiet=quiet,
+            moving=baseline.comparison != Comparison(),
         )
         status, reason = row.status, row.reason
         if row.part == "performance" or row.rows:
@@ -150,7 +159,11 @@ class Budgeting:
             return ()
         windows = self._back(row.window, max(alarms.thresholds.horizons))
         known = {r.window: r for r in self._results(windows[0].start, row.window.start, row.part)}
-        known = {w: r for w, r in known.items() if r.baseline == row.baseline} | {row.window: row}
+        known = {
+            w: r
+            for w, r in known.items()
+            if r.baseline == row.baseline and not set_apart(self._config, w, row.window)
+        } | {row.window: row}
         history = [self._values(known[w], baseline) if w in known else None for w in windows]
         state = PagingState((), 0, self._since(windows, row))
         return alarms.judge(history, phases_of(self._config, windows), state).checks
@@ -193,21 +206,30 @@ class Budgeting:
         budget, made = budget_of(config), watching.alarms
         if not later and not epochs and self._still_holds(made, budget, baseline):
             return made
-        key = (config.model, baseline.version, baseline.created, str(budget), *stamp, *epochs)
+        quiet = config.alarm.digest_only
+        key = (
+            config.model,
+            baseline.version,
+            baseline.created,
+            quiet,
+            str(budget),
+            *stamp,
+            *epochs,
+        )
         if key not in _fitted:
             reference = reference_seen(baseline.windows, baseline.reference, config)
             while len(_fitted) >= _MOST_KEPT:
                 del _fitted[next(iter(_fitted))]
             seen = [*reference, *(self._seen(baseline, *pair) for pair in later)]
-            _fitted[key] = fit_watching(config, watching, seen, budget=budget, epochs=epochs)
+            _fitted[key] = fit_watching(config, baseline, seen, budget=budget, epochs=epochs)
         return _fitted[key]
 
     def _still_holds(self, made: Alarms | None, budget: Budget, baseline: Baseline) -> bool:
         """Say whether the alarms of a baseline are those that the monitor file asks for."""
         if made is None or baseline.watching is None:
             return True
-        wanted = {w.column for w in baseline.watching.watched}
-        wanted = {c for c in wanted if not digest_only(self._config, c)}
+        watched = baseline.watching.watched
+        wanted = {w.column for w in watched if in_budget(self._config, baseline, w)}
         return made.budget == budget and {w.column for w in made.watched} == wanted
 
     def learned(self, row: ResultRow, baseline: Baseline) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitoring_sdk.adapters.store import Deciding, Store
-from monitoring_sdk.calendar import quieted
+from monitoring_sdk.calendar import quieted, set_apart
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Decision, Message, ResultRow, message_id
 from monitoring_sdk.evaluate import confirm
@@ -48,7 +48,10 @@ def confirm_rows(
     for row in sorted(rows, key=lambda r: r.window):
         before = Window(config.cadence.previous(row.window.start), row.window.start)
         earlier = done.get((row.part, before)) or tx.result(before, row.part)
-        exceeded = {c.key for c in earlier.checks if c.exceeded} if earlier is not None else set()
+        evidence = () if earlier is None else earlier.checks
+        if set_apart(config, before, row.window):
+            evidence = ()
+        exceeded = {c.key for c in evidence if c.exceeded}
         checks = confirm(row.checks, exceeded)
         status, reason = row.status, row.reason
         if row.part == "performance" or row.rows:
@@ -217,7 +220,7 @@ def decide_window(
             triggers=(trigger,) if trigger is not None else (),
         )
         messages = _messages(config, report, telling, trigger) if notify else ()
-        messages = in_group(tx, config, report, incident, messages)
+        messages = in_group(tx, config, report, [i for i, _ in telling], messages)
         tx.save(
             Decision(
                 config.model,

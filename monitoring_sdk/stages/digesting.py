@@ -62,7 +62,7 @@ def tell_digest(
 def gather(tx: Deciding, config: MonitorConfig, since: datetime, until: datetime) -> Digest:
     """Return the digest of a span: its windows, and the labels that came due in it."""
     rows = tx.judged(since, until, config.window.lag)
-    return digest([_report(row) for row in rows], since, until, tx.incidents_moved(since, until))
+    return digest([_report(row) for row in rows], since, until, tx.incidents())
 
 
 def _report(row: ResultRow) -> Report:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.budget_verdicts import NOT_JUDGED
+from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.evaluate import judge
 from monitoring_sdk.measure import Measurement, measure_columns, methods_for
 from monitoring_sdk.measure_segments import measure_segments
@@ -79,7 +80,7 @@ def detect_drift(
 
 def _for_alarms(handle: Handle, baseline: Baseline, profile: Profile) -> list[Check]:
     """Measure what alarms are set on; the verdicts follow when the window is decided."""
-    if baseline.watching is None:
+    if baseline.watching is None or baseline.comparison != Comparison():
         return []
     return [
         Check(

@@ -25,7 +25,7 @@ from monitoring_sdk.fleet import (
 )
 from monitoring_sdk.render.keys import parts_of
 from monitoring_sdk.report import SCHEMA
-from monitoring_sdk.stages.handle import monitors_root
+from monitoring_sdk.stages.handle import MONITOR_SUFFIXES, monitors_root
 from monitoring_sdk.yaml_file import interpolate, read_mapping
 
 
@@ -66,8 +66,8 @@ def members(root: Path) -> tuple[Member, ...]:
     Nothing else of a file is read: a fault in one must not stop the other models. A file that
     cannot be read counts as a model of tier 1.
     """
-    files = sorted(p for p in root.glob("*.yaml") if not p.name.startswith("_"))
-    return tuple(_member(p, p.stat().st_mtime_ns, p.stat().st_size) for p in files)
+    files = (p for p in root.glob("*") if p.suffix in MONITOR_SUFFIXES and p.name[0] not in "_.")
+    return tuple(_member(p, p.stat().st_mtime_ns, p.stat().st_size) for p in sorted(files))
 
 
 # Parsing takes long, and a backfill asks at every window.

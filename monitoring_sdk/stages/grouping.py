@@ -23,7 +23,7 @@ def in_group(
     tx: Deciding,
     config: MonitorConfig,
     report: Report,
-    incident: Incident | None,
+    incidents: Sequence[Incident],
     messages: Sequence[Message],
 ) -> tuple[Message, ...]:
     """Make replies of the messages on an incident that another model's message told of already.
@@ -37,27 +37,33 @@ def in_group(
     config : MonitorConfig
     report : Report
         Of the deciding window.
-    incident : Incident or None
+    incidents : sequence of Incident
+        Those that the messages speak of.
     messages : sequence of Message
         What is to be told of this decision.
     """
-    if incident is None or not messages:
-        return tuple(messages)
-    if any(m.transition == "opened" for m in messages):
-        found = _group_of(tx, config, incident)
-        if found is None:
-            return tuple(messages)
-        return tuple(
-            _opened(tx, config, report, incident, found, m) if m.transition == "opened" else m
-            for m in messages
-        )
-    opened = tx.told([incident.id], "opened")
-    lead = opened[0].payload.get(REPLY_TO) if opened else None
-    return tuple(messages) if lead is None else tuple(_answering(m, lead) for m in messages)
+    known = {i.id: i for i in incidents}
+    made: list[Message] = []
+    for message in messages:
+        incident = known.get(message.incident)
+        if message.kind != "slack" or incident is None:
+            made.append(message)
+        elif message.transition == "opened":
+            found = _group_of(tx, config, incident)
+            made.append(
+                message if found is None else _opened(tx, config, report, incident, found, message)
+            )
+        else:
+            opened = [m for m in made if (m.incident, m.transition) == (incident.id, "opened")]
+            opened = opened or tx.told([incident.id], "opened")
+            made.append(_answering(message, opened[0] if opened else None))
+    return tuple(made)
 
 
-def _answering(message: Message, lead: str) -> Message:
-    if message.kind != "slack":
+def _answering(message: Message, opened: Message | None) -> Message:
+    """Let what follows on an incident answer what its opening answered."""
+    lead = None if opened is None else opened.payload.get(REPLY_TO)
+    if lead is None:
         return message
     return dataclasses.replace(message, payload={**message.payload, REPLY_TO: lead})
 

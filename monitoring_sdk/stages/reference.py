@@ -10,6 +10,7 @@ from monitoring_sdk import references
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.alarms.provisional import ReferenceSeries
 from monitoring_sdk.baseline import Baseline
+from monitoring_sdk.calendar import excluded
 from monitoring_sdk.comparison import Comparison, Recent
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.profile.profile import Profile
@@ -27,7 +28,8 @@ def reference_for(handle: Handle, baseline: Baseline, profile: Profile, store: S
 
     Limits of distances to one reference mean nothing beside distances to another one. Windows
     before this one come from the store, as they were when they were last judged: those on the same
-    baseline, and for a rolling reference those outside of incidents.
+    baseline and outside of what the calendar excludes, and for a rolling reference those outside of
+    incidents.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def _before(
     for row in reversed(store.results(model, first, end, "data")):
         if len(found) == most:
             break
-        if not row.rows or row.baseline != handle.baseline:
+        if not row.rows or row.baseline != handle.baseline or excluded(handle.config, row.window):
             continue
         if any(_covers(incident, row.window) for incident in troubled):
             continue

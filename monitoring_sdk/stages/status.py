@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -142,6 +143,17 @@ def model_called(store: Store, text: str) -> str:
     return text
 
 
+def _with_budget(monitored: Monitored) -> tuple[Monitored, Budget | None]:
+    """Return the budget that holds for a model; a fault in the fleet's file is one of its own."""
+    if monitored.config is None:
+        return monitored, None
+    try:
+        return monitored, budget_of(monitored.config)
+    except ConfigError as error:
+        problems = (*monitored.problems, *error.problems)
+        return dataclasses.replace(monitored, problems=problems), None
+
+
 def standing_of(monitored: Monitored, store: Store, now: datetime) -> Standing:
     """Say how a model stands.
 
@@ -154,7 +166,7 @@ def standing_of(monitored: Monitored, store: Store, now: datetime) -> Standing:
     """
     model = monitored.model
     said = store.feedback(model)
-    budget = None if monitored.config is None else budget_of(monitored.config)
+    monitored, budget = _with_budget(monitored)
     silenced = silenced_until(said, now)
     rows = store.last_window(model)
     if "data" not in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from monitoring_sdk.alarms.values import ValueForm, Values
 from monitoring_sdk.alarms.watched import Watched
 from monitoring_sdk.alarms.watching import Found, Watching, to_values
 from monitoring_sdk.baseline import Baseline, collect_reference
+from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import MonitoringError
 from monitoring_sdk.feedback import Epoch
@@ -44,6 +46,17 @@ def digest_only(config: MonitorConfig, column: str | None) -> bool:
     """Say whether what deviates in a column goes to the digest alone."""
     patterns = config.alarm.digest_only
     return column is not None and any(fnmatch.fnmatchcase(column, p) for p in patterns)
+
+
+def in_budget(config: MonitorConfig, baseline: Baseline, watched: Watched) -> bool:
+    """Say whether a value takes part in the budget.
+
+    Where a window is compared with something nearer than the whole span, what its columns are
+    usually like is that, and distances to it have limits of their own.
+    """
+    of_columns = watched.family in ("drift", "prediction")
+    fixed = baseline.comparison == Comparison()
+    return not digest_only(config, watched.column) and (fixed or not of_columns)
 
 
 def watch(
@@ -75,9 +88,9 @@ def watch(
     others, theory = watched_beside(windows, weighted=config.columns.weight is not None)
     series = collect_reference(estimated)
     watching = Watching(form, others, theory)
-    alarms = fit_watching(
-        config, watching, reference_seen(baseline.windows, {**baseline.reference, **series}, config)
-    )
+    reference = {**baseline.reference, **series}
+    baseline = dataclasses.replace(baseline, watching=watching)
+    alarms = fit_watching(config, baseline, reference_seen(baseline.windows, reference, config))
     return Watching(form, others, theory, alarms), series
 
 
@@ -132,7 +145,7 @@ def phases_of(config: MonitorConfig, windows: Sequence[Window]) -> list[int] | N
 
 def fit_watching(
     config: MonitorConfig,
-    watching: Watching,
+    baseline: Baseline,
     seen: Sequence[Seen],
     *,
     budget: Budget | None = None,
@@ -142,13 +155,16 @@ def fit_watching(
 
     Parameters
     ----------
+    baseline : Baseline
+        Says what is watched.
     budget : Budget, optional
         Default: that of the monitor file.
     epochs : sequence of Epoch
         What lies before the newest one of a family says nothing of it any more.
     """
     begins = {family: e.valid_from for e in epochs for family in e.families or _ALL}
-    # Columns of one window are masked together: an epoch is of families.
+    watching = baseline.watching
+    assert watching is not None
     watched = watching.watched
     since = [begins.get(w.pages_under, begins.get(w.family)) for w in watched]
     windows: list[Window] = []
@@ -165,7 +181,7 @@ def fit_watching(
             if start is not None and one.window.start < start
         }
         values.append(to_values(watched, watching.theory, _without(one.found, hidden)))
-    kept = tuple(w for w in _known(watched, values) if not digest_only(config, w.column))
+    kept = tuple(w for w in _known(watched, values) if in_budget(config, baseline, w))
     if not kept:
         return None
     return fit_alarms(
