@@ -1,11 +1,13 @@
 """The budget of false pages over the whole pipeline: models on disk, monitored window by window.
 
-    python -m benchmarks.alarm_pipeline --seeds 3
+    python -m benchmarks.alarm_pipeline --seeds 3 2> records.jsonl
+    python -m benchmarks.alarm_pipeline --tables records.jsonl
 
 Every model is a folder of Parquet files and a monitor file with the defaults. Its baseline is built
 and its windows are walked in this process as a schedule would have it: labels count once they are
 known. The first table counts pages where nothing is wrong; the second one says when a planted fault
-pages, which begins in the twenty-first monitored window.
+pages, which begins in the twenty-first monitored window. Standard error gets a line of JSON a
+stream or fault, from which `--tables` prints the tables again.
 
 The expectations that a baseline generates are left out: they are warnings, page nobody whatever
 they find, and take half of the time.
@@ -194,7 +196,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--faults", default=",".join(FAULTS))
     parser.add_argument("--faults-of", default="service", help="kinds that faults are planted in")
+    parser.add_argument("--tables", type=Path, nargs="*", help="print what earlier runs wrote")
     args = parser.parse_args(arguments)
+    if args.tables:
+        lines = [line for path in args.tables for line in path.read_text().splitlines()]
+        print_all([json.loads(line) for line in lines if line.startswith("{")])
+        return
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     kinds, faults, of = (
         [k for k in v.split(",") if k] for v in (args.kinds, args.faults, args.faults_of)
