@@ -60,13 +60,13 @@ def config_of(kind: Kind, folder: Path) -> MonitorConfig:
         columns["score"] = {name: f"p_{name}" for name in ("low", "mid", "high")}
     if kind.service:
         columns |= {"latency_ms": "latency", "error": "failed"}
-    first = pd.Timestamp(FIRST)
+    first, hours = pd.Timestamp(FIRST), kind.label_delay / pd.Timedelta("1h")
     files = {name: str(folder / f"{name}.parquet") for name in ("predictions", "labels")}
     return parse_config(
         {
             "model": folder.parent.name, "task": kind.task, "source": files, "columns": columns,
             "window": {"every": kind.every},
-            "labels": {"delay": f"{kind.label_delay.days}d"},
+            "labels": {"delay": f"{hours:.0f}h", "give_up": f"{2 * hours:.0f}h"},
             "baseline": {
                 "start": first.date().isoformat(),
                 "end": (first + kind.reference * kind.length).date().isoformat(),

@@ -64,6 +64,8 @@ class Kind:
     @property
     def label_delay(self) -> pd.Timedelta:
         """After so long a window's labels are due."""
+        if self.every == "1h":
+            return pd.Timedelta("6h")
         return pd.Timedelta("7D") if self.fraud else pd.Timedelta("2D")
 
     @property
@@ -81,7 +83,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("multiclass", task="multiclass"),
         Kind("seasonal", reference=56, seasonal=True, rows=600),
         Kind("service", service=True, segments=True),
-        Kind("hourly", reference=15 * 24, later=10 * 24, rows=200, every="1h", seasonal=True),
+        Kind("hourly", reference=15 * 24, later=5 * 24, rows=200, every="1h", seasonal=True),
         Kind("weekly", reference=20, later=17, rows=700, every="1w"),
         Kind("provisional", reference=8),
     )
@@ -214,7 +216,8 @@ def draw(kind: Kind, seed: int) -> Stream:
     signal = latent @ np.array([0.6, 0.5, 0.3, 0.2, 0.4, 0.3])
     said = _TASKS[kind.task](rng, kind, signal, season[window])
     at = pd.Timestamp(FIRST, tz="UTC") + (window + rng.uniform(size=n)) * kind.length
-    late = rng.exponential(48, n) if kind.fraud else rng.uniform(1, 40, n)
+    due = kind.label_delay / pd.Timedelta("1h")
+    late = rng.exponential(48, n) if kind.fraud else rng.uniform(1, 40, n) / 48 * due
     frame = pd.DataFrame(
         {"id": np.arange(n), "at": at, "window": window, **_inputs(rng, kind, latent), **said}
     )
