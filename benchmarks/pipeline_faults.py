@@ -113,7 +113,8 @@ def _prior(rows: pd.DataFrame, rng: np.random.Generator, stream: Stream) -> pd.D
     for _, own in rows.groupby("window"):
         positive = own["y_true"] == 1
         share = positive.mean()
-        weight = np.where(positive, 2.0, (1 - 2 * share) / (1 - share))
+        wanted = min(2 * share, 0.9)
+        weight = np.where(positive, wanted / share, (1 - wanted) / (1 - share))
         drawn.append(own.iloc[rng.choice(len(own), len(own), p=weight / weight.sum())])
     found = pd.concat(drawn).sort_values("at", ignore_index=True)
     return found.assign(id=int(rows["id"].max()) + 1 + np.arange(len(found)))
