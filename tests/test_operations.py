@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitoring_sdk.alarms.provisional import ReferenceSeries, limits
 from monitoring_sdk.config import parse_config
 from monitoring_sdk.errors import ConfigError, SourceError
 from monitoring_sdk.metrics.operations import (
@@ -23,6 +24,7 @@ from monitoring_sdk.metrics.operations import (
     operation,
     staleness,
 )
+from monitoring_sdk.stages.operations import in_season
 from monitoring_sdk.stages.serving import requests
 
 END = datetime(2013, 6, 4, 4, tzinfo=UTC)
@@ -156,3 +158,20 @@ def test_what_a_shadow_answered_beside_another_is_no_request(
     assert requests(config, columns, 10 * len(ids)) == 10 * expected
     without = {"version": columns["version"]}
     assert requests(config, without, len(ids)) == sum(v != 8 for v in versions)
+
+
+def test_half_of_the_rows_is_told_beside_quiet_weekends() -> None:
+    chance = np.random.default_rng(3)
+    phases = [i % 7 for i in range(42)]
+    counts = [float(chance.poisson(200 if p >= 5 else 600)) for p in phases]
+    series = ReferenceSeries(tuple(counts), tuple(int(c) for c in counts))
+    for phase, usual in ((1, 600), (6, 200)):
+        found = limits(
+            in_season(series, phases, phase), n=usual, direction="both", noise=0, relative_floor=0.3
+        )
+        low = next(limit for limit in found if limit.direction == "below")
+        assert low.far_passed(0.45 * usual)
+        assert not low.passed(0.85 * usual)
+    flat = ReferenceSeries(tuple(float(chance.poisson(600)) for _ in phases), series.n)
+    assert in_season(flat, phases, 1) is flat
+    assert in_season(series, phases, 9) is series

@@ -18,6 +18,7 @@ MIN_WINDOWS = 5
 
 _MARGIN, _FAR_MARGIN, _MANY_FAR_MARGIN = 0.5, 1.5, 4.5
 _TAIL, _FAR_TAIL = 5e-4, 1e-5
+_FAR_FLOOR = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def _one_side(usual: NDArray[np.float64], floor: float, tests: int = 1) -> tuple
         )
         for margin, tail in ((_MARGIN, _TAIL), (most, _FAR_TAIL))
     )
-    return max(near, middle + floor), max(far, middle + 2 * floor)
+    return max(near, middle + floor), max(far, middle + _FAR_FLOOR * floor)
 
 
 def _over_distances(usual: NDArray[np.float64], noise: float, floor: float, tests: int) -> Limit:
@@ -89,7 +90,7 @@ def _over_distances(usual: NDArray[np.float64], noise: float, floor: float, test
     near, far = _one_side(np.maximum(usual, 0.0) ** power, 0.0, tests)
     middle = float(np.median(usual))
     near, far = near ** (1 / power), far ** (1 / power)
-    return Limit(max(near, middle + floor), max(far, middle + 2 * floor), "above")
+    return Limit(max(near, middle + floor), max(far, middle + _FAR_FLOOR * floor), "above")
 
 
 def _by_counts(series: ReferenceSeries, n: int, limit: Limit, tests: int) -> Limit:
@@ -128,7 +129,9 @@ def _on_log_scale(
     middle = float(np.median(known))
     with np.errstate(over="ignore"):
         bounds = [float(np.exp(f)) for f in found]
-    near, far = (max(bound, middle + k * least) for k, bound in enumerate(bounds, start=1))
+    near, far = (
+        max(bound, middle + k * least) for k, bound in zip((1, _FAR_FLOOR), bounds, strict=True)
+    )
     if not np.isfinite(far):
         return None
     return Limit(near, far, "above") if scale == "log" else Limit(1 - near, 1 - far, "below")

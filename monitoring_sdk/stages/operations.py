@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -20,10 +21,15 @@ from monitoring_sdk.report import Check
 from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions
 from monitoring_sdk.stages.reference import series_for
 from monitoring_sdk.stages.scan import Pass, scan, served
+from monitoring_sdk.stages.watching import phases_of
 from monitoring_sdk.window import Window
 
 LOOK_BACK = 400
 """Windows that were never evaluated, or never judged, are looked for at most this far back."""
+
+
+ROWS = "operations/rows"
+_FEWEST_OF_PHASE = 3
 
 
 def expected_within(config: MonitorConfig) -> timedelta:
@@ -108,6 +114,47 @@ def longest_gap(series: ReferenceSeries | None) -> int:
     return longest
 
 
+def in_season(series: ReferenceSeries, phases: Sequence[int], phase: int) -> ReferenceSeries:
+    """Return counts of rows as they would have been in windows of one phase.
+
+    Beside quiet weekends half of a Monday's rows would be nothing unusual: each count is multiplied
+    by the mean of the phase over the mean of its own, and moved away from it as far as a new
+    window lies from a mean that does not know of it. As they are, where a phase has too few windows
+    or none with rows, or where phases explain less than half of the variance.
+
+    Parameters
+    ----------
+    series : ReferenceSeries
+    phases : sequence of int
+        Of each reference window.
+    phase : int
+
+    Examples
+    --------
+    >>> counts = ReferenceSeries((90.0, 30.0, 100.0, 33.0, 110.0, 36.0), (1,) * 6)
+    >>> [round(v) for v in in_season(counts, [0, 1] * 3, 1).values]
+    [28, 29, 33, 33, 38, 37]
+    """
+    known = [(v, p) for v, p in zip(series.values, phases, strict=True) if v is not None]
+    values, own = np.array([v for v, _ in known]), np.array([p for _, p in known])
+    names, at = np.unique(own, return_inverse=True)
+    count = np.bincount(at)
+    if phase not in names or count.min() < _FEWEST_OF_PHASE or len(names) < 2:
+        return series
+    mean = np.bincount(at, weights=values) / count
+    within = ((values - mean[at]) ** 2).sum() / (len(values) - len(names))
+    if mean.min() <= 0 or within > values.var(ddof=1) / 2:
+        return series
+    here = float(mean[names == phase][0])
+    wider = np.sqrt((count + 1) / (count - 1))
+    shift = dict(zip(names.tolist(), zip(mean, wider, strict=True), strict=True))
+    moved = (
+        None if v is None else here * (1 + (v / shift[p][0] - 1) * float(shift[p][1]))
+        for v, p in zip(series.values, phases, strict=True)
+    )
+    return ReferenceSeries(tuple(moved), series.n)
+
+
 def missing_check(handle: Handle, store: Store) -> Check:
     """Count the windows missing right before this one: an outage shows when it is over.
 
@@ -121,7 +168,7 @@ def missing_check(handle: Handle, store: Store) -> Check:
     reference = baseline_of(handle).reference
     if rules_for(config.thresholds, m.name, None):
         return judge(m, handle.window, reference=reference, thresholds=config.thresholds)
-    usual = max(1, longest_gap(reference.get("operations/rows")))
+    usual = max(1, longest_gap(reference.get(ROWS)))
     outage = len(missing) > usual
     reason = None
     if missing:
@@ -183,11 +230,15 @@ def null_ids_check(handle: Handle, counts: LabelCounts | None = None) -> Check |
 def operations_checks(handle: Handle, store: Store) -> list[Check]:
     """Judge rows, latency, errors and staleness of the window."""
     config = handle.config
-    reference = series_for(baseline_of(handle), handle.window)
+    baseline = baseline_of(handle)
+    reference = dict(series_for(baseline, handle.window))
     checks = [late_check(config, handle.window, handle.rows, handle.as_of)]
     if not handle.rows:
         return checks
-    found = scan(handle)
+    found, rows = scan(handle), reference.get(ROWS)
+    phases = phases_of(config, [*baseline.windows, handle.window])
+    if rows is not None and phases is not None and len(rows.values) == len(baseline.windows):
+        reference[ROWS] = in_season(rows, phases[:-1], phases[-1])
     checks.append(missing_check(handle, store))
     checks += [
         judge(m, handle.window, reference=reference, thresholds=config.thresholds)
