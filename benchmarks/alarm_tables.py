@@ -50,12 +50,11 @@ def false_pages(records: Mapping[str, Sequence[Record]]) -> str:
     for cell, streams in records.items():
         span = months(cell)
         paged = np.array([s["paged"] for s in streams], dtype=bool)
-        whole = paged.shape[1] // span
-        by_month = paged[:, : whole * span].reshape(len(paged), whole, span).sum(axis=2)
+        in_month = np.lib.stride_tricks.sliding_window_view(paged, span, axis=1).sum(axis=2)
         rates = paged.sum(axis=1) * span / paged.shape[1]
-        few = (by_month <= 2).all(axis=1).mean()
+        few = (in_month <= 2).all(axis=1).mean()
         rows.append(
-            [cell, str(len(streams)), str(by_month.size), str(int(paged.sum())),
+            [cell, str(len(streams)), str(paged.size // span), str(int(paged.sum())),
              f"{rates.mean():.2f}", f"{upper_bound(rates):.2f}", f"{few:.0%}",
              f"{np.median([s['fit_seconds'] for s in streams]):.2f} s"]
         )  # fmt: skip
