@@ -180,3 +180,13 @@ def test_simulated_counts_score_as_normal_ones_do() -> None:
     z = simulated_scores(found, np.full((30, 2), 500.0), (1, 3), 200, rng)
     assert z.shape == (200, 30, 2, 2)
     assert 0.01 < (z > 2).mean() < 0.035
+
+
+def test_a_value_with_one_window_of_each_phase_has_no_season() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(0.7, 0.1, (70, 2))
+    x[:63, 1] = np.nan  # the second came with a new model, a week ago
+    found = fit(x, np.full((70, 2), 100.0), np.ones(2), ["a", "b"], np.arange(70) % 7)
+    assert found.windows.tolist() == [70, 7]
+    assert np.abs(found.season[:, 1]).max() == 0
+    assert np.sqrt(found.variance[1]) > 0.05

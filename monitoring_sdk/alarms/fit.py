@@ -17,6 +17,7 @@ from scipy import special
 from monitoring_sdk.alarms.residuals import Floats, correlogram, lean, memory, moderated, skewness
 
 _TINY = 1e-30
+_FEWEST_OF_PHASE = 2
 _CONSTANT = 0.1
 _ROBUST_CUT, _MOST_OUTLYING, _MOST_EPISODES = 5.0, 0.2, 2
 
@@ -126,7 +127,7 @@ class Design:
             return 1
         phases = int(self.phase.max()) + 1
         counts = np.bincount(self.phase, minlength=phases)
-        return phases if phases > 1 and counts.min() >= 2 else 1
+        return phases if phases > 1 and counts.min() >= _FEWEST_OF_PHASE else 1
 
 
 def _season(
@@ -147,6 +148,8 @@ def _season(
     within = np.maximum((apart**2).sum(-2) - between, _TINY)
     ratio = (between / (period - 1)) / (within / np.maximum(windows - period, 1))
     shrink = np.maximum(0, 1 - 1 / np.maximum(ratio, 1e-9))
+    # Of a value that has one window of a phase nothing tells the season from chance.
+    shrink = np.where(counts.min(0) >= _FEWEST_OF_PHASE, shrink, 0)
     return shrink[..., None, :] * means, shrink
 
 
