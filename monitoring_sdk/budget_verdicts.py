@@ -12,7 +12,7 @@ from monitoring_sdk.alarms.provisional import MIN_WINDOWS
 from monitoring_sdk.alarms.watched import Watched
 from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.measure import least_of
-from monitoring_sdk.report import Check, ThresholdFrom
+from monitoring_sdk.report import Check, Severity, Status, ThresholdFrom
 from monitoring_sdk.window import Window
 
 ANY = "any"
@@ -66,15 +66,16 @@ def budget_verdicts(
     origin = _Origin(alarms, rows)
     out = []
     for check in checks:
-        if _is_energy(check) or check.version is not None:
-            out += [] if _is_energy(check) else [check]
-        elif check.key in rows and check.column in quiet and check.threshold_from != "user":
+        if _is_energy(check):
+            continue
+        key = check.key
+        if check.version is not None:
+            out.append(check)
+        elif key in rows and check.column in quiet and check.threshold_from != "user":
             out.append(_quiet(check))
-        elif check.key in rows:
-            shift = (shifts or {}).get(check.key, 0.0)
-            out.append(
-                _watched(check, rows[check.key], by_key.get(check.key), origin(check.key), shift)
-            )
+        elif key in rows:
+            shift = (shifts or {}).get(key, 0.0)
+            out.append(_watched(check, rows[key], by_key.get(key), origin(key), shift))
         elif moving and check.family in ("drift", "prediction"):
             out.append(check)
         elif check.threshold_from in _LEARNED:
@@ -101,7 +102,9 @@ class _Origin:
 
 
 def _is_energy(check: Check) -> bool:
-    return check.key == ALL_LOCATIONS or (check.family == "drift" and check.name == ANY)
+    if check.family != "drift":
+        return False
+    return check.name == ANY or (check.name == "location" and check.column is None)
 
 
 def _moved(found: Collection[CheckAlarm], rows: Mapping[str, Watched]) -> set[str | None]:
@@ -127,11 +130,9 @@ def _watched(
     thinned = watched.thinned(check.n)
     limit = alarm.limit * thinned + shift
     usual = None if alarm.usual is None else alarm.usual * thinned + shift
-    seen = dataclasses.replace(
-        check, effect=alarm.effect, usual=usual, horizon=alarm.horizon, score=alarm.nearest
-    )
+    seen = {"effect": alarm.effect, "usual": usual, "horizon": alarm.horizon}
     if users and (check.exceeded or not alarm.exceeded):
-        return seen
+        return dataclasses.replace(check, **seen, score=alarm.nearest)  # type: ignore[arg-type]
     least = (
         least_of(watched.kind, "higher") if watched.family in ("performance", "estimate") else None
     )
@@ -139,7 +140,9 @@ def _watched(
         reason = f"the reference windows differ too much: a limit would lie at {limit:.3g}"
         return _unjudged(check, f"{reason}, below any value; set one")
     return dataclasses.replace(
-        seen,
+        check,
+        **seen,  # type: ignore[arg-type]
+        score=alarm.nearest,
         status="alert" if alarm.exceeded else "ok",
         threshold=limit,
         threshold_from=source,
@@ -172,8 +175,10 @@ def _unjudged(check: Check, reason: str) -> Check:
 
 def _notes(reason: str | None) -> str | None:
     """Keep of a reason what speaks of the value, not of a limit that no longer stands."""
+    if not reason:
+        return None
     of_limits = ("beyond its limit", "far beyond", "too few reference windows", "the reference win")
-    parts = [p for p in (reason or "").split("; ") if p and not p.startswith(of_limits)]
+    parts = [p for p in reason.split("; ") if p and not p.startswith(of_limits)]
     parts = [p for p in parts if p not in ("set one", NOT_JUDGED)]
     return "; ".join(parts) or None
 
@@ -190,12 +195,13 @@ def _beside(check: Check, moved: Collection[str | None], source: ThresholdFrom) 
         return check
     of_column = check.family in ("drift", "prediction") and check.column is not None
     pages = check.exceeded and of_column and check.segment is None and check.column in moved
+    status: Status = "alert" if check.exceeded else "ok"
+    severity: Severity = "critical" if pages else "warning"
+    verdict = (status, severity, source, _notes(check.reason))
+    if verdict == (check.status, check.severity, check.threshold_from, check.reason):
+        return check
     return dataclasses.replace(
-        check,
-        status="alert" if check.exceeded else "ok",
-        severity="critical" if pages else "warning",
-        threshold_from=source,
-        reason=_notes(check.reason),
+        check, status=status, severity=severity, threshold_from=source, reason=verdict[3]
     )
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from monitoring_sdk.window import Window, parse_time
@@ -63,8 +64,14 @@ def check_key(
     >>> check_key("performance", "accuracy", segment={"origin": "JFK"})
     'performance/accuracy[origin=JFK]'
     """
-    address = "/".join([family, name] if column is None else [family, name, column])
-    return address + slice_key(segment, version)
+    address = _address(family, name, column)
+    return address if not segment and version is None else address + slice_key(segment, version)
+
+
+# The same few hundred in every window.
+@lru_cache(maxsize=1 << 16)
+def _address(family: str, name: str, column: str | None) -> str:
+    return "/".join([family, name] if column is None else [family, name, column])
 
 
 @dataclass(frozen=True, slots=True)

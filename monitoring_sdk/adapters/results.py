@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,11 @@ _OF_CHECK = (
     ("severity", "str"),
     ("n", "Int64"),
 )
-_FIELDS = frozenset(f.name for f in dataclasses.fields(Check))
+_ORDER = tuple(f.name for f in dataclasses.fields(Check))
+_FIELDS = frozenset(_ORDER)
+_DEFAULTS = {
+    f.name: f.default for f in dataclasses.fields(Check) if f.default is not dataclasses.MISSING
+}
 
 
 def pack_json(value: Any) -> bytes:
@@ -69,10 +74,9 @@ def unpack_checks(packed: bytes, window: Window) -> tuple[Check, ...]:
     for name, read in (("window", Window.from_dict), ("interval", tuple)):
         if name in columns:
             columns[name] = [None if v is None else read(v) for v in columns[name]]
-    columns.setdefault("window", [window] * data["count"])
-    names = list(columns)
-    rows = zip(*columns.values(), strict=True)
-    return tuple(Check(**dict(zip(names, row, strict=True))) for row in rows)
+    count = data["count"]
+    columns.setdefault("window", [window] * count)
+    return tuple(map(Check, *(columns.get(f) or repeat(_DEFAULTS.get(f), count) for f in _ORDER)))
 
 
 def values_of(row: ResultRow) -> dict[str, Any]:

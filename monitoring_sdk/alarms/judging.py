@@ -9,21 +9,24 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitoring_sdk.alarms.counts import CountFit, least_share
 from monitoring_sdk.alarms.evidence import Evidence, gather, table
 from monitoring_sdk.alarms.fit import Fit
 from monitoring_sdk.alarms.layout import Layout, lay_out
 from monitoring_sdk.alarms.paging import Paging, PagingState, limits, page
+from monitoring_sdk.alarms.residuals import Floats
 from monitoring_sdk.alarms.scores import skew_over
 from monitoring_sdk.alarms.thresholds import Thresholds
 from monitoring_sdk.alarms.values import Values
-from monitoring_sdk.alarms.watched import Watched, off_scale, readable
+from monitoring_sdk.alarms.watched import Watched, readable
 
 PROVISIONAL_WINDOWS = 14
 """With fewer reference windows than this, thresholds are marked provisional."""
 
 _DAY = 86400
+_MOST_SHARES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,7 @@ class Alarms:
         nearest = np.maximum(statistic / threshold, 0).max(axis=0)
         skew = [skew_over(self.fit, w) for w in horizons]
         rare = np.cumsum(self.layout.counted) - 1
+        edge = self._limits(found, first[:k], threshold, skew)
         for at, key in enumerate(self.keys):
             row, need = int(first[at]), float(threshold[first[at], at])
             rest = (bool(passed[row, at]), float(nearest[at]))
@@ -221,16 +225,46 @@ class Alarms:
             z = float(found.z[-1, row, at])
             if not np.isfinite(z):
                 continue
+            limit = float(edge[at]) if np.isfinite(edge[at]) else None
             if self.layout.counted[at]:
                 rows = float(n[-horizons[row] :, at].sum())
-                limit = max(least_share(need, rows, self.counts, int(rare[at])), found.floor[at])
-            else:
-                limit = _limit(self.watched[at], found, row, at, need, float(skew[row][at]))
+                least = self._least_share(need, rows, int(rare[at]))
+                limit = max(least, float(found.floor[at]))
             effect = float(found.effect[-1, row, at])
             own = float(value[at]) if np.isfinite(value[at]) else None
             mean = (effect, float(usual[at]), limit)
             out.append(CheckAlarm(key, own, *mean, horizons[row], z, need, *rest))
         return tuple(out)
+
+    @cached_property
+    def _known_shares(self) -> dict[tuple[float, float, int], float]:
+        return {}
+
+    def _least_share(self, need: float, rows: float, at: int) -> float:
+        """Return `least_share`, which windows of as many rows have in common."""
+        key = need, rows, at
+        if key not in self._known_shares:
+            if len(self._known_shares) > _MOST_SHARES:
+                self._known_shares.clear()
+            self._known_shares[key] = least_share(need, rows, self.counts, at)
+        return self._known_shares[key]
+
+    def _limits(
+        self, found: Evidence, first: NDArray[np.int64], threshold: Floats, skew: Sequence[Floats]
+    ) -> Floats:
+        """Return the mean at which each value would pass, on the side where it lies."""
+        at = np.arange(len(first))
+        need, error = threshold[first, at], found.error[-1, first, at]
+        sides = self.layout.sign
+        up = np.where(sides == 0, found.effect[-1, first, at] >= 0, sides > 0)
+        score = np.where(up, need, -need)
+        lean = np.array(skew)[first, at] * (score**2 - 1) / 6
+        with np.errstate(invalid="ignore", over="ignore"):
+            edge = readable(found.usual[-1] + error * (score + lean), self.watched)
+            usual = readable(found.usual[-1], self.watched)
+            floor = usual + np.where(up, found.floor, -found.floor)
+            found_at = np.where(up, np.maximum(edge, floor), np.minimum(edge, floor))
+        return np.where(np.isfinite(need) & np.isfinite(error), found_at, np.nan)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; the floats read back exactly."""
@@ -259,19 +293,3 @@ class Alarms:
             data["cadence_seconds"],
             data["windows"],
         )
-
-
-def _limit(
-    watched: Watched, found: Evidence, row: int, at: int, need: float, skew: float
-) -> float | None:
-    """Return the mean at which a value would pass, on the side where it lies, in its units."""
-    usual, error = float(found.usual[-1, at]), float(found.error[-1, row, at])
-    if not np.isfinite(error) or not np.isfinite(need):
-        return None
-    up = found.effect[-1, row, at] >= 0 if watched.side == "both" else watched.side == "above"
-    sign = 1.0 if up else -1.0
-    score = sign * need
-    edge = usual + error * (score + skew * (score**2 - 1) / 6)
-    usual, edge = (float(off_scale(x, watched.scale)) for x in (usual, edge))
-    floor = usual + sign * watched.floor
-    return max(edge, floor) if up else min(edge, floor)

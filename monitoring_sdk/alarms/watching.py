@@ -35,16 +35,18 @@ def to_values(watched: Sequence[Watched], theory: NDArray[np.float64], found: Fo
     >>> to_values([nulls], np.ones(1), lambda key: (0.25, 100)).x.round(3).tolist()
     [1.051]
     """
-    x, n = np.full(len(watched), np.nan), np.zeros(len(watched))
-    for i, w in enumerate(watched):
-        value, rows = found(w.key) or (None, None)
-        if value is None or not rows:
-            continue
-        n[i] = rows
-        if w.scale == "share" and theory[i] == 1:
-            x[i] = to_angle(value * rows, rows)
-        else:
-            x[i] = on_scale(value / w.thinned(rows), w.scale)
+    pairs = [found(w.key) or (None, None) for w in watched]
+    known = np.array([v is not None and bool(rows) for v, rows in pairs], dtype=bool)
+    value = np.array([np.nan if v is None else v for v, _ in pairs], dtype=np.float64)
+    n = np.where(known, [rows or 0 for _, rows in pairs], 0.0)
+    x = np.full(len(watched), np.nan)
+    scales = np.array([w.scale for w in watched])
+    counted = known & (scales == "share") & (theory == 1)
+    x[counted] = to_angle(value[counted] * n[counted], n[counted])
+    for scale in set(scales[known & ~counted].tolist()):
+        at = known & ~counted & (scales == scale)
+        thinned = [w.thinned(r) for w, r, here in zip(watched, n, at, strict=True) if here]
+        x[at] = on_scale(value[at] / thinned, scale)
     return Values(tuple(w.key for w in watched), x, n, theory)
 
 
