@@ -207,7 +207,7 @@ class TestStatus:
         lines = result.stdout.splitlines()
         assert [line.split()[0] for line in lines[1:6]] == ["a", "b", "d", "other", "shop"]
         assert all(line.endswith("broken file") for line in lines[1:4])
-        assert lines[4].endswith("0 of 0.25 per 30d")
+        assert lines[4].endswith("0 of 0.2 per 30d")
         assert "a: " in lines[6]
         assert "more: monitoring check " in lines[7]
         assert "b.yaml: cannot be read: it is not UTF-8 text" in result.stdout
