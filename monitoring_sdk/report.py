@@ -169,6 +169,18 @@ class Incident:
     checks: tuple[str, ...] = ()
     quiet: int = 0
 
+    def covers(self, window: Window) -> bool:
+        """Say whether a window lies in it: the one that opened it and the one that closed it too.
+
+        Examples
+        --------
+        >>> day = Window.from_dict({"start": "2013-06-03T04:00Z", "end": "2013-06-04T04:00Z"})
+        >>> Incident("i", "flights", day.end).covers(day)
+        True
+        """
+        end = window.end
+        return self.opened <= end and (self.closed is None or end <= self.closed)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {

@@ -308,12 +308,7 @@ class Budgeting:
         return chosen + since[: windows_to_learn_from(len(since), self._per_day)]
 
     def _troubled(self, row: ResultRow) -> bool:
-        end = row.window.end
-        return any(
-            i.opened <= end and (i.closed is None or end <= i.closed)
-            for i in self._incidents
-            if i.id not in self._usual
-        )
+        return any(i.covers(row.window) for i in self._incidents if i.id not in self._usual)
 
 
 def _either(first: Found, second: Found) -> Found:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from monitoring_sdk.adapters.samples import read_estimates, write_estimates
 from monitoring_sdk.alarms.provisional import ReferenceSeries
-from monitoring_sdk.baseline import Baseline
+from monitoring_sdk.baseline import Baseline, collect_reference
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.estimation.calibration import Calibrator
 from monitoring_sdk.estimation.cbpe import calibrated_for
@@ -193,7 +193,7 @@ def reference_series(
     if key not in _series:
         kept = read_estimates(config.model, baseline.version, asked)
         if kept is None:
-            kept = _measured_series(config, method, names, reference)
+            kept = _measured_series(config, reference)
             write_estimates(config.model, baseline.version, asked, kept)
         _series.clear()
         _series[key] = {
@@ -214,13 +214,7 @@ def estimates_of_windows(
     }
 
 
-def _measured_series(
-    config: MonitorConfig, method: str, names: tuple[str, ...], reference: Reference
-) -> dict[str, Any]:
-    by_block = reference_estimates(method, reference, names)
-    found: dict[str, Any] = {}
-    for name in names:
-        values = [by_block[block][name] for block in sorted(by_block)]
-        key = _measurement(config, name, Value.undefined("-")).key
-        found[key] = {"values": [v.value for v in values], "n": [v.n or 0 for v in values]}
-    return found
+def _measured_series(config: MonitorConfig, reference: Reference) -> dict[str, Any]:
+    by_block = estimates_of_windows(config, reference)
+    found = collect_reference([by_block[block] for block in sorted(by_block)])
+    return {key: {"values": list(s.values), "n": list(s.n)} for key, s in found.items()}

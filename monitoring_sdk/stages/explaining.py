@@ -192,9 +192,8 @@ def _incidents(
     late = window.end + config.labels.deadline + config.cadence.approximate
 
     def belongs(i: Incident) -> bool:
-        inside = i.opened <= window.end and (i.closed is None or window.end <= i.closed)
         labels = window.end < i.opened <= late and bool(paging & set(i.checks))
-        return inside or labels
+        return i.covers(window) or labels
 
     return tuple(i for i in store.incidents(config.model) if belongs(i))
 

@@ -68,7 +68,7 @@ def newest_reports(
                 rows=row.rows,
                 baseline=row.baseline,
                 checks=(*row.checks, *_performance(config, row, performance, as_of, waiting or {})),
-                incidents=tuple(i for i in incidents if _covers(i, window)),
+                incidents=tuple(i for i in incidents if i.covers(window)),
                 triggers=tuple(t for t in triggers if t.window_end == window.end),
                 diagnosis=None if performance is None else diagnosed((performance,)),
             )
@@ -95,12 +95,6 @@ def overdue(
     late = [w for w, row in data.items() if row.rows and w not in judged]
     late = [w for w in late if _waiting_for(config, data[w], as_of) == _TOO_FEW]
     return awaited(config, sorted(late), as_of) if late else {}
-
-
-def _covers(incident: Incident, window: Window) -> bool:
-    return incident.opened <= window.end and (
-        incident.closed is None or window.end <= incident.closed
-    )
 
 
 _TOO_FEW = "too few labels are known, or their table is stale"

@@ -80,18 +80,12 @@ def _before(
             break
         if not row.rows or row.baseline != handle.baseline or excluded(handle.config, row.window):
             continue
-        if any(_covers(incident, row.window) for incident in troubled):
+        if any(incident.covers(row.window) for incident in troubled):
             continue
         body = store.profile(model, row.window, row.baseline, row.fingerprint)
         if body is not None:
             found.append(Recent(row.window, 1, Profile.from_dict(body)))
     return [*known, *reversed(found)]
-
-
-def _covers(incident: Incident, window: Window) -> bool:
-    return incident.opened <= window.end and (
-        incident.closed is None or window.end <= incident.closed
-    )
 
 
 def series_for(baseline: Baseline, window: Window) -> Mapping[str, ReferenceSeries]:
