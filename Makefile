@@ -36,7 +36,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m examples.flights demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

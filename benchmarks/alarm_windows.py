@@ -136,17 +136,20 @@ def profiles(of: Schema, counts: Counts, labelled: Counts, grid: Grid) -> list[P
 
 
 def performance_watched(of: Schema) -> tuple[Watched, ...]:
-    """Return what is watched of the labels: three metrics, an estimate, accuracy by segment."""
+    """Return what is watched of the labels: three metrics, an estimate, two metrics by segment."""
     rows = [
         Watched("performance/accuracy", "performance", None, "accuracy", "below", 0.005, "share"),
         Watched("performance/roc_auc", "performance", None, "roc_auc", "below", 0.005),
         Watched("performance/log_loss", "performance", None, "log_loss", "above", 0.005),
         Watched("estimate/accuracy", "estimate", None, "accuracy", "both", 0.005),
     ]
-    for column in of.segments:
-        for level in range(5):
-            key = f"performance/accuracy[{column.name}={level}]"
-            rows.append(Watched(key, "performance", None, "accuracy", "below", 0.01, "share"))
+    names = [f"{column.name}={level}" for column in of.segments for level in range(5)]
+    for name in names:
+        key = f"performance/accuracy[{name}]"
+        rows.append(Watched(key, "performance", None, "accuracy", "below", 0.01, "share"))
+    for name in names:
+        key = f"performance/log_loss[{name}]"
+        rows.append(Watched(key, "performance", None, "log_loss", "above", 0.01))
     return tuple(rows)
 
 
@@ -177,7 +180,7 @@ def _of_rows(values: Floats, counts: NDArray) -> tuple[Floats, Floats]:
 
 
 def performance_values(labelled: Counts) -> tuple[Floats, Floats, Floats]:
-    """Return x, n and theory of `performance_watched`, each of shape (T, 24)."""
+    """Return x, n and theory of `performance_watched`, each of shape (T, 44)."""
     half = SCORE_CELLS // 2
     right = labelled[..., half:, 1].sum(axis=-1) + labelled[..., :half, 0].sum(axis=-1)
     n = labelled.sum(axis=(-2, -1))
@@ -191,10 +194,11 @@ def performance_values(labelled: Counts) -> tuple[Floats, Floats, Floats]:
     x = [to_angle(every, total), auc, log_loss[0], expected[0]]
     theory = [one, variance * total, log_loss[1], expected[1]]
     angles = to_angle(right.reshape(segments.shape), segments)
+    by_segment = _of_rows(loss, labelled.reshape(*segments.shape, -1))
     return (
-        np.column_stack([*x, angles]),
-        np.column_stack([np.tile(total[:, None], 4), segments]),
-        np.column_stack([*theory, np.ones(segments.shape)]),
+        np.column_stack([*x, angles, by_segment[0]]),
+        np.column_stack([np.tile(total[:, None], 4), segments, segments]),
+        np.column_stack([*theory, np.ones(segments.shape), by_segment[1]]),
     )
 
 

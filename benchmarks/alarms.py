@@ -99,8 +99,8 @@ def judged(
     """
     phase = [(first + t) % cell.phases for t in range(len(history))]
     found = alarms.evidence(history, phase)
-    parts = zip(found.z, found.over, found.over_half, strict=True)
-    severity = [float(ratios(*own, alarms.thresholds, alarms.layout).max()) for own in parts]
+    parts = (found.at(t) for t in range(len(history)))
+    severity = [float(ratios(own, alarms.thresholds, alarms.layout).max()) for own in parts]
     return severity[lead:], alarms.walk(history, phase)[lead:]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from monitoring_sdk.alarms.budget import Alarms
 from monitoring_sdk.alarms.judging import CheckAlarm
-from monitoring_sdk.alarms.layout import ALL_LOCATIONS
+from monitoring_sdk.alarms.layout import ANY, MIX, energy_of
 from monitoring_sdk.alarms.provisional import MIN_WINDOWS
 from monitoring_sdk.alarms.watched import Watched
 from monitoring_sdk.evaluate import MIN_ROWS
@@ -15,10 +15,6 @@ from monitoring_sdk.measure import least_of
 from monitoring_sdk.report import Check, Severity, Status, ThresholdFrom
 from monitoring_sdk.window import Window
 
-ANY = "any"
-"""The name of the check on all that is watched of a column together."""
-
-_UNDER = "drift/any/"
 _SHARES = ("null_share", "unseen_share")
 _OF_DIGEST = "alarm.digest_only: this column pages nobody"
 _LEARNED = ("provisional", "budget")
@@ -104,14 +100,15 @@ class _Origin:
 def _is_energy(check: Check) -> bool:
     if check.family != "drift":
         return False
-    return check.name == ANY or (check.name == "location" and check.column is None)
+    return check.name in (ANY, MIX) or (check.name == "location" and check.column is None)
 
 
 def _moved(found: Collection[CheckAlarm], rows: Mapping[str, Watched]) -> set[str | None]:
     """Return the columns of which something passes; None of a metric is no column."""
     passed = [a.key for a in found if a.exceeded]
     columns: set[str | None] = {rows[k].column for k in passed if k in rows}
-    return columns | {k.removeprefix(_UNDER) for k in passed if k.startswith(_UNDER)}
+    together = [energy_of(k) for k in passed]
+    return columns | {e[1] for e in together if e is not None and e[1] is not None}
 
 
 def _watched(
@@ -216,14 +213,12 @@ def _energies(
     if not sizes:
         return
     for key, alarm in by_key.items():
-        if key != ALL_LOCATIONS and not key.startswith(_UNDER):
-            continue
-        column = None if key == ALL_LOCATIONS else key.removeprefix(_UNDER)
-        if column is not None and column not in sizes:
+        name, column = energy_of(key) or (None, None)
+        if name is None or (column is not None and column not in sizes):
             continue
         yield Check(
             "drift",
-            "location" if column is None else ANY,
+            name,
             window,
             "alert" if alarm.exceeded else "ok",
             column,

@@ -225,8 +225,8 @@ def test_windows_of_an_incident_are_learned_from_only_as_a_false_alarm(
     # Ten days before the incident, beside twenty of the baseline.
     assert Budgeting(Known(store, config.model), config).learned(later, world.baseline) == 10
     feedback.say(store, incident, "false_alarm", said_by="test", now=day(DAYS))
-    known = Budgeting(Known(store, config.model), config)
-    usable = [r for r in store.results(config.model, part="data") if not known._troubled(r)]
+    learning = Budgeting(Known(store, config.model), config)._learning
+    usable = [r for r in store.results(config.model, part="data") if not learning._troubled(r)]
     assert len(usable) == DRIFT_DAY - BASELINE_DAYS + 2
 
 

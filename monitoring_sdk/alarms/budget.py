@@ -14,6 +14,7 @@ from monitoring_sdk.alarms.evidence import table
 from monitoring_sdk.alarms.fit import design_of, fit_design
 from monitoring_sdk.alarms.judging import Alarms, Budget, CheckAlarm, Judgement
 from monitoring_sdk.alarms.layout import lay_out, pools_of
+from monitoring_sdk.alarms.mix import fit_mix
 from monitoring_sdk.alarms.thresholds import thresholds
 from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watched import Watched
@@ -34,8 +35,7 @@ FEWEST_WINDOWS = 5
 """Fewer reference windows than this say too little of what is usual: there is no budget yet."""
 
 _DAY = 86400
-_MONTH = 30 * _DAY
-_LEAST_SPAN, _LONGEST_SPAN, MOST_WINDOWS = 30, 720, 720
+MOST_WINDOWS = 720
 _BUDGET = re.compile(r"\s*(\d+(?:\.\d+)?)\s+per\s+(\S.*?)\s*")
 
 
@@ -72,18 +72,6 @@ def horizons_for(cadence_seconds: float, windows: int) -> tuple[int, ...]:
     day = round(_DAY / cadence_seconds)
     found = (1, 3, 7) if day < 8 else (1, day // 4, day)
     return tuple(w for w in found if w == 1 or 2 * w <= windows)
-
-
-def _span(budget: Budget, cadence_seconds: float) -> tuple[int, float]:
-    """Return how many windows to simulate, and the pages that the budget allows in them.
-
-    Thirty windows at least: who looks once a week or a month does not want every other look to
-    page, though a budget for 30 days would have it so.
-    """
-    longest = max(budget.period.total_seconds(), _MONTH)
-    span = int(np.clip(round(longest / cadence_seconds), _LEAST_SPAN, _LONGEST_SPAN))
-    in_time = span * cadence_seconds / budget.period.total_seconds()
-    return span, budget.pages * min(in_time, longest / budget.period.total_seconds())
 
 
 def _theory(windows: Sequence[Values], keys: Sequence[str]) -> NDArray[np.float64]:
@@ -133,7 +121,9 @@ def fit_alarms(
     angles = np.array([w.scale == "share" for w in watched], dtype=bool)
     design = design_of(x, n, _theory(known, keys), pools_of(watched), at, angles)
     fit, residuals = fit_design(x, design)
-    span, pages = _span(budget, cadence_seconds)
+    mix = fit_mix(residuals, design.n, fit, watched)
+    layout = lay_out(watched, mix)
+    span, pages = budget.span(cadence_seconds)
     horizons = horizons_for(cadence_seconds, len(known))
     found = thresholds(
         fit,
@@ -146,4 +136,4 @@ def fit_alarms(
         horizons=horizons,
         seed=seed,
     )
-    return Alarms(tuple(watched), fit, counts, found, budget, cadence_seconds, len(known))
+    return Alarms(tuple(watched), fit, counts, found, budget, cadence_seconds, len(known), mix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,26 @@ from monitoring_sdk.alarms.watched import readable
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Passing:
+    """What a page of one window rests on.
+
+    Parameters
+    ----------
+    z : array, shape (H, K)
+        NaN where a horizon is not filled.
+    means : array, shape (H, K)
+        The deviations that `z` are the scores of.
+    over, over_half : array of bool, shape (H, K)
+        Whether the effect is as large as its floor, and as half of it.
+    """
+
+    z: Floats
+    means: Floats
+    over: NDArray[np.bool_]
+    over_half: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What T windows show at each horizon.
 
@@ -27,25 +48,36 @@ class Evidence:
         Standard errors from normal; NaN where a horizon is not filled.
     effect : array, shape (T, H, K)
         Mean deviation from normal: of a share as a share, else in the units of the value.
+    means : array, shape (T, H, K)
+        The same in the units of the value.
     error : array, shape (T, H, K)
         Standard error of the mean deviation, in the units of the value; NaN for counts.
     usual : array, shape (T, K)
         The usual value, in its own units.
     floor : array, shape (K,)
+    x, n : array, shape (T, K)
+        The values themselves, and the rows that each rests on.
     """
 
     z: Floats
     effect: Floats
+    means: Floats
     error: Floats
     usual: Floats
     floor: Floats
+    x: Floats
+    n: Floats
 
-    @property
+    def at(self, t: int) -> Passing:
+        """Return what a page of one window rests on."""
+        return Passing(self.z[t], self.means[t], self.over[t], self.over_half[t])
+
+    @cached_property
     def over(self) -> NDArray[np.bool_]:
         """Whether the effect is as large as its floor."""
         return np.nan_to_num(np.abs(self.effect)) >= self.floor
 
-    @property
+    @cached_property
     def over_half(self) -> NDArray[np.bool_]:
         """Whether the effect is as large as half of its floor."""
         return np.nan_to_num(np.abs(self.effect)) >= self.floor / 2
@@ -101,7 +133,7 @@ def gather(
     """
     usual = np.array(fit.expected(phase, len(x)), dtype=np.float64)
     usual[:, layout.counted] = (counts.hits - 0.5) / counts.rows
-    z, effect, error = [], [], []
+    z, effect, away, error = [], [], [], []
     base = readable(usual, layout.watched)
     for w in horizons:
         means, filled = trailing_means(x - usual, w)
@@ -116,7 +148,8 @@ def gather(
         spread[:, layout.counted] = np.nan
         z.append(found)
         effect.append(shown)
+        away.append(means)
         error.append(spread)
     floor = np.array([w.floor for w in layout.watched])
-    stacked = [np.stack(part, axis=1) for part in (z, effect, error)]
-    return Evidence(stacked[0], stacked[1], stacked[2], usual, floor)
+    stacked = [np.stack(part, axis=1) for part in (z, effect, away, error)]
+    return Evidence(stacked[0], stacked[1], stacked[2], stacked[3], usual, floor, x, n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,7 @@ from monitoring_sdk.alarms.counts import CountFit, least_share
 from monitoring_sdk.alarms.evidence import Evidence, gather, table
 from monitoring_sdk.alarms.fit import Fit
 from monitoring_sdk.alarms.layout import Layout, lay_out
+from monitoring_sdk.alarms.mix import Mix
 from monitoring_sdk.alarms.paging import Paging, PagingState, limits, page
 from monitoring_sdk.alarms.residuals import Floats
 from monitoring_sdk.alarms.scores import skew_over
@@ -26,6 +28,8 @@ PROVISIONAL_WINDOWS = 14
 """With fewer reference windows than this, thresholds are marked provisional."""
 
 _DAY = 86400
+_MONTH = 30 * _DAY
+_LEAST_SPAN, _LONGEST_SPAN = 30, 720
 _MOST_SHARES = 10_000
 
 
@@ -40,6 +44,22 @@ class Budget:
         """Write it as it is read."""
         days = self.period.total_seconds() / _DAY
         return f"{self.pages:g} per {days:g}d"
+
+    def span(self, cadence_seconds: float) -> tuple[int, float]:
+        """Return how many windows are looked at together, and the pages allowed in them.
+
+        Thirty windows at least: who looks once a week or a month does not want every other look
+        to page, though a budget for 30 days would have it so.
+
+        Examples
+        --------
+        >>> Budget(1, timedelta(days=30)).span(86400), Budget(1, timedelta(days=30)).span(7 * 86400)
+        ((30, 1.0), (30, 1.0))
+        """
+        longest = max(self.period.total_seconds(), _MONTH)
+        span = int(np.clip(round(longest / cadence_seconds), _LEAST_SPAN, _LONGEST_SPAN))
+        in_time = span * cadence_seconds / self.period.total_seconds()
+        return span, self.pages * min(in_time, longest / self.period.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +122,8 @@ class Alarms:
     cadence_seconds : float
     windows : int
         Reference windows.
+    mix : Mix, optional
+        How levels of categories move together.
     """
 
     watched: tuple[Watched, ...]
@@ -111,6 +133,7 @@ class Alarms:
     budget: Budget
     cadence_seconds: float
     windows: int
+    mix: Mix | None = None
 
     @property
     def provisional(self) -> bool:
@@ -132,9 +155,21 @@ class Alarms:
         return self.thresholds.achieved * self.budget.period.total_seconds() / span
 
     @cached_property
+    def allowed(self) -> float:
+        """Pages that the budget allows in the windows that thresholds were simulated for."""
+        return self.budget.span(self.cadence_seconds)[1]
+
+    def raised(self, state: PagingState) -> Thresholds:
+        """Return the thresholds of the next window: higher where the budget is spent twice."""
+        bar = state.bar(self.allowed)
+        if bar == 1:
+            return self.thresholds
+        return dataclasses.replace(self.thresholds, level=self.thresholds.level * bar)
+
+    @cached_property
     def layout(self) -> Layout:
         """How the values share the budget."""
-        return lay_out(self.watched)
+        return lay_out(self.watched, self.mix)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -166,9 +201,8 @@ class Alarms:
     ) -> tuple[Paging, ...]:
         """Return what each window comes to, in order; parameters as in `judge`."""
         found, state, out = self.evidence(history, phase), state or PagingState(), []
-        over, half = found.over, found.over_half
         for t in range(len(history)):
-            paging = page(found.z[t], over[t], half[t], self.thresholds, self.layout, state)
+            paging = page(found.at(t), self.raised(state), self.layout, state)
             state = paging.state
             out.append(paging)
         return tuple(out)
@@ -194,17 +228,14 @@ class Alarms:
         most = max(self.thresholds.horizons)
         recent = list(history)[-most:]
         found = self.evidence(recent, None if phase is None else list(phase)[-most:])
-        over, half = found.over[-1], found.over_half[-1]
         before = state or PagingState()
-        paging = page(found.z[-1], over, half, self.thresholds, self.layout, before)
-        return Judgement(self._checks(recent, found, paging), paging)
+        thresholds = self.raised(before)
+        paging = page(found.at(-1), thresholds, self.layout, before)
+        return Judgement(self._checks(found, paging, limits(thresholds, self.layout)), paging)
 
-    def _checks(
-        self, recent: Sequence[Values | None], found: Evidence, paging: Paging
-    ) -> tuple[CheckAlarm, ...]:
-        x, n = table(recent, self.keys[: len(self.watched)])
-        value, usual = (readable(v, self.watched) for v in (x[-1], found.usual[-1]))
-        threshold = limits(self.thresholds, self.layout)
+    def _checks(self, found: Evidence, paging: Paging, threshold: Floats) -> tuple[CheckAlarm, ...]:
+        n = found.n
+        value, usual = (readable(v, self.watched) for v in (found.x[-1], found.usual[-1]))
         horizons, k, out = self.thresholds.horizons, len(self.watched), []
         statistic = self.layout.statistics(np.nan_to_num(found.z[-1]))
         statistic[:, k:] = (statistic[:, k:] - self.thresholds.centre) / self.thresholds.spread
@@ -278,6 +309,7 @@ class Alarms:
             "fit": self.fit.to_dict(),
             "counts": self.counts.to_dict(),
             "thresholds": self.thresholds.to_dict(),
+            "mix": None if self.mix is None else self.mix.to_dict(),
         }
 
     @classmethod
@@ -292,4 +324,5 @@ class Alarms:
             budget,
             data["cadence_seconds"],
             data["windows"],
+            None if data.get("mix") is None else Mix.from_dict(data["mix"]),
         )

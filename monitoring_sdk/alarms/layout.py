@@ -8,20 +8,42 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring_sdk.alarms.mix import Mix
 from monitoring_sdk.alarms.residuals import Floats
 from monitoring_sdk.alarms.watched import FAMILIES, Watched, on_scale, readable
 
 ALL_LOCATIONS = "drift/location"
+ANY, MIX = "any", "mix"
+"""The names of a column's energies: of all that is watched of it, and of its levels alone."""
+
+OF_COLUMN, OF_MIX = f"drift/{ANY}/", f"drift/{MIX}/"
+"""What their keys begin with."""
+
+
+def energy_of(key: str) -> tuple[str, str | None] | None:
+    """Return name and column of an energy by its key; None for any other key.
+
+    Examples
+    --------
+    >>> energy_of("drift/mix/carrier"), energy_of(ALL_LOCATIONS), energy_of("drift/location/age")
+    (('mix', 'carrier'), ('location', None), None)
+    """
+    if key == ALL_LOCATIONS:
+        return "location", None
+    for start, name in ((OF_COLUMN, ANY), (OF_MIX, MIX)):
+        if key.startswith(start):
+            return name, key.removeprefix(start)
+    return None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Layout:
     """Which of K values and G energies are judged together.
 
-    An *energy* is the mean square of the scores of some values: those of one column, and the
-    locations of all columns. A *unit* is what has one equal share of its family's budget: a
-    drifting column with all that is watched of it, the energy of all locations, or one value of
-    another family.
+    An *energy* is the mean square of the scores of some values: those of one column, the locations
+    of all columns, and what is left of a category's levels beside the way that they often move. A
+    *unit* is what has one equal share of its family's budget: a drifting column with all that is
+    watched of it, the energy of all locations, or one value of another family.
 
     Parameters
     ----------
@@ -31,7 +53,9 @@ class Layout:
         1 above, -1 below, 0 both.
     counted : array of bool, shape (K,)
     members : array, shape (K, G)
-        Weights, each column summing to 1.
+        Weights, each column summing to 1; of what is left of a category, which levels it is of.
+    mix : Mix or None
+        Of the last energies.
     energies : tuple of str, of length G
     order : array of int, shape (K + G,)
         Values and then energies, sorted by unit.
@@ -45,6 +69,7 @@ class Layout:
     sign: Floats
     counted: NDArray[np.bool_]
     members: Floats
+    mix: Mix | None
     energies: tuple[str, ...]
     order: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -58,7 +83,12 @@ class Layout:
         out[self.order] = np.repeat(np.arange(len(self.starts)), sizes)
         return out
 
-    def statistics(self, z: Floats, over_half: NDArray[np.bool_] | None = None) -> Floats:
+    def statistics(
+        self,
+        z: Floats,
+        over_half: NDArray[np.bool_] | None = None,
+        means: Floats | None = None,
+    ) -> Floats:
         """Return one-sided scores of the values, and the cube roots of the energies.
 
         The cube root of a mean square is close to normal (Wilson and Hilferty, 1931, PNAS 17).
@@ -68,6 +98,8 @@ class Layout:
         z : array, shape (..., K)
         over_half : array of bool, shape (..., K), optional
             Whose effect is half of its floor: energies are made of those alone.
+        means : array, shape (..., K), optional
+            The deviations that `z` are the scores of, for the same purpose.
 
         Returns
         -------
@@ -78,7 +110,7 @@ class Layout:
         one = np.where(self.sign == 0, 1, self.sign).astype(z.dtype)
         other = np.where(self.sign == 0, -1, self.sign).astype(z.dtype)
         np.maximum(z * one, z * other, out=out[..., :k])
-        self._fill_energies(out, z, over_half)
+        self._fill_energies(out, z, over_half, means)
         return out
 
     def gated(
@@ -87,6 +119,7 @@ class Layout:
         z: Floats,
         over: NDArray[np.bool_],
         over_half: NDArray[np.bool_],
+        means: Floats,
     ) -> Floats:
         """Return statistics that count only beyond the effect floors.
 
@@ -97,19 +130,27 @@ class Layout:
         z : array, shape (..., K)
         over, over_half : array of bool, shape (..., K)
             Whose effect is as large as its floor, and as half of it.
+        means : array, shape (..., K)
         """
         out = np.empty_like(statistics)
         k = len(self.watched)
         np.multiply(statistics[..., :k], over, out=out[..., :k])
-        self._fill_energies(out, z, over_half)
+        self._fill_energies(out, z, over_half, means)
         return out
 
-    def _fill_energies(self, out: Floats, z: Floats, over_half: NDArray[np.bool_] | None) -> None:
-        if len(self.energies):
+    def _fill_energies(
+        self, out: Floats, z: Floats, over_half: NDArray[np.bool_] | None, means: Floats | None
+    ) -> None:
+        start, left = len(self.watched), 0 if self.mix is None else len(self.mix.columns)
+        plain = len(self.energies) - left
+        if plain:
             squares = z * z
             if over_half is not None:
                 squares *= over_half
-            np.cbrt(squares @ self.members.astype(z.dtype), out=out[..., len(self.watched) :])
+            members = self.members[:, :plain].astype(z.dtype)
+            np.cbrt(squares @ members, out=out[..., start : start + plain])
+        if self.mix is not None:
+            out[..., start + plain :] = self.mix.energies(z, means)
 
     def unit_maxima(self, statistics: Floats) -> Floats:
         """Return the largest statistic of each unit, shape (..., U)."""
@@ -129,14 +170,20 @@ def _energies(watched: Sequence[Watched]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for at, w in enumerate(watched):
         if w.family == "drift" and w.column is not None:
-            found.setdefault(f"drift/any/{w.column}", []).append(at)
+            found.setdefault(OF_COLUMN + w.column, []).append(at)
             if w.kind == "location":
                 found.setdefault(ALL_LOCATIONS, []).append(at)
     return {name: at for name, at in found.items() if len(at) > 1}
 
 
-def lay_out(watched: Sequence[Watched]) -> Layout:
+def lay_out(watched: Sequence[Watched], mix: Mix | None = None) -> Layout:
     """Lay values out in energies and units.
+
+    Parameters
+    ----------
+    watched : sequence of Watched
+    mix : Mix, optional
+        Its columns' energies come last.
 
     Examples
     --------
@@ -147,12 +194,15 @@ def lay_out(watched: Sequence[Watched]) -> Layout:
     (('drift/any/a', 'drift/location', 'drift/any/b'), 4)
     """
     energies = _energies(watched)
+    if mix is not None:
+        for k, column in enumerate(mix.columns):
+            energies[OF_MIX + column] = mix.at[mix.members[:, k] > 0].tolist()
     names = [w.column if w.family == "drift" and w.column else w.key for w in watched]
     owner = [
         ("drift", n) if w.family == "drift" else ("", n)
         for w, n in zip(watched, names, strict=True)
     ]
-    owner += [("drift", name.removeprefix("drift/any/")) for name in energies]
+    owner += [("drift", name.removeprefix(OF_COLUMN).removeprefix(OF_MIX)) for name in energies]
     places: dict[tuple[str, str], list[int]] = {}
     for at, who in enumerate(owner):
         places.setdefault(who, []).append(at)
@@ -169,6 +219,7 @@ def lay_out(watched: Sequence[Watched]) -> Layout:
         sign=np.array([signs[w.side] for w in watched]),
         counted=np.array([w.scale == "count" for w in watched], dtype=bool),
         members=members,
+        mix=mix,
         energies=tuple(energies),
         order=np.array([i for at in places.values() for i in at], dtype=np.int64),
         starts=np.cumsum([0, *sizes[:-1]]).astype(np.int64),

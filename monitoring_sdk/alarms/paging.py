@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from monitoring_sdk.alarms.evidence import Passing
 from monitoring_sdk.alarms.layout import Layout
 from monitoring_sdk.alarms.residuals import Floats
 from monitoring_sdk.alarms.simulation import standardise
 from monitoring_sdk.alarms.thresholds import QUIET_WINDOWS, Thresholds
 from monitoring_sdk.alarms.watched import FAMILIES
+
+_STEP, _HIGHEST = 0.2, 1.4
+
+
+def raised(spent: int, allowed: float) -> float:
+    """Return what thresholds are multiplied by once pages have spent the budget twice over.
+
+    Few false pages are far beyond their threshold, and few real faults are just beyond it for
+    long: a third page in the period of a budget of one has to be a fifth surer, a fourth two.
+
+    Parameters
+    ----------
+    spent : int
+        Pages in the budget's period so far.
+    allowed : float
+        Pages that the budget allows in it.
+
+    Examples
+    --------
+    >>> [raised(spent, 1.0) for spent in (0, 1, 2, 3, 9)]
+    [1.0, 1.0, 1.2, 1.4, 1.4]
+    """
+    beyond = spent + 1 - max(1, math.ceil(2 * allowed))
+    return min(1 + _STEP * max(0, beyond), _HIGHEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +54,36 @@ class PagingState:
     since : int or None
         Windows since the last incident closed: longer horizons wait until they lie after it.
         None where none ever closed.
+    opened : tuple of int
+        Windows since each page in the budget's period.
     """
 
     families: tuple[str, ...] = ()
     quiet: int = 0
     since: int | None = None
+    opened: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {**asdict(self), "families": list(self.families)}
+        return {**asdict(self), "families": list(self.families), "opened": list(self.opened)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PagingState:
         """Read the JSON form back."""
-        return cls(tuple(data["families"]), data["quiet"], data["since"])
+        return cls(tuple(data["families"]), data["quiet"], data["since"], tuple(data["opened"]))
 
     def usable(self, horizon: int) -> bool:
         """Say whether a horizon that ends with the next window lies after the last incident."""
         return self.since is None or horizon <= self.since + 1
+
+    def bar(self, allowed: float) -> float:
+        """Return what thresholds are multiplied by; an incident that is open needs no more."""
+        return 1.0 if self.families else raised(len(self.opened), allowed)
+
+    def _later(self, span: int, opened: bool) -> tuple[int, ...]:
+        """Return the windows since each page after one more window."""
+        older = tuple(age + 1 for age in self.opened if age + 1 < span)
+        return (*older, 1) if opened else older
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -83,29 +120,22 @@ def limits(thresholds: Thresholds, layout: Layout) -> Floats:
     return thresholds.level[:, layout.unit_families[unit]] * thresholds.unit_scale[:, unit]
 
 
-def ratios(
-    z: Floats,
-    over: NDArray[np.bool_],
-    over_half: NDArray[np.bool_],
-    thresholds: Thresholds,
-    layout: Layout,
-) -> Floats:
+def ratios(seen: Passing, thresholds: Thresholds, layout: Layout) -> Floats:
     """Return each score over its threshold, 0 for a value under its effect floor.
+
+    An energy is made of the values over half of theirs.
 
     Parameters
     ----------
-    z : array, shape (H, K)
-        NaN where a horizon is not filled.
-    over, over_half : array of bool, shape (H, K)
-        Whether the effect is as large as its floor, and as half of it. An energy is made of the
-        values over half of theirs.
+    seen : Passing
     thresholds : Thresholds
     layout : Layout
     """
     k = len(layout.watched)
-    found = layout.statistics(np.nan_to_num(z), over_half)
+    z, means = np.nan_to_num(seen.z), np.nan_to_num(seen.means)
+    found = layout.statistics(z, seen.over_half, means)
     found = standardise(found, thresholds.centre, thresholds.spread)
-    found[:, :k] = np.where(over, found[:, :k], 0)
+    found[:, :k] = np.where(seen.over, found[:, :k], 0)
     return np.maximum(found / limits(thresholds, layout), 0)
 
 
@@ -123,21 +153,15 @@ def step(state: PagingState, families: tuple[str, ...]) -> tuple[PagingState, bo
     since = None if state.since is None else state.since + 1
     if families:
         together = dict.fromkeys((*state.families, *families))
-        return PagingState(tuple(together), 0, since), not state.families, False
+        after = replace(state, families=tuple(together), quiet=0, since=since)
+        return after, not state.families, False
     quiet = state.quiet + 1
     if state.families and quiet >= QUIET_WINDOWS:
-        return PagingState((), quiet, 0), False, True
+        return replace(state, families=(), quiet=quiet, since=0), False, True
     return replace(state, quiet=quiet, since=since), False, False
 
 
-def page(
-    z: Floats,
-    over: NDArray[np.bool_],
-    over_half: NDArray[np.bool_],
-    thresholds: Thresholds,
-    layout: Layout,
-    state: PagingState,
-) -> Paging:
+def page(seen: Passing, thresholds: Thresholds, layout: Layout, state: PagingState) -> Paging:
     """Judge one window and move the incident on.
 
     A family pages at a horizon when the score of one of its values passes its threshold and the
@@ -147,15 +171,12 @@ def page(
 
     Parameters
     ----------
-    z : array, shape (H, K)
-        As `monitoring_sdk.alarms.scores.scores` gives them for the window.
-    over, over_half : array of bool, shape (H, K)
-        Whether the effect is as large as its floor, and as half of it.
+    seen : Passing
     thresholds : Thresholds
     layout : Layout
     state : PagingState
     """
-    found = ratios(z, over, over_half, thresholds, layout)
+    found = ratios(seen, thresholds, layout)
     waits = [not state.usable(w) for w in thresholds.horizons]
     found[waits] = 0
     family = layout.unit_families[layout.unit_of]
@@ -167,5 +188,6 @@ def page(
     )
     names = tuple(dict.fromkeys(name for name, _ in passed))
     after, opened, closed = step(state, names)
+    after = replace(after, opened=state._later(thresholds.windows, opened))
     joined = () if opened else tuple(n for n in names if n not in state.families)
     return Paging(passed, found, opened, closed, joined, after)

@@ -196,7 +196,7 @@ def _simulate(world: _World, count: int, rng: np.random.Generator) -> tuple[Floa
         raw.append(found)
         over = (means >= above) | (means <= -below)
         half = (means >= above_half) | (means <= -below_half)
-        gated.append(layout.gated(found, z, over, half))
+        gated.append(layout.gated(found, z, over, half, means))
     own = layout.statistics(leave_one_out(fitted, e, design))
     return np.stack(raw, axis=2), np.stack(gated, axis=2), own
 

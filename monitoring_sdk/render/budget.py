@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from monitoring_sdk.alarms.layout import ANY, MIX
 from monitoring_sdk.render.numbers import number, pair, short, unit_of
 from monitoring_sdk.report import Check
 
@@ -18,6 +19,8 @@ MOMENTS: Mapping[str, str] = {
 
 SHARE = "share@"
 
+_TOGETHER = {ANY: "distribution as a whole", MIX: "mix of levels"}
+
 
 def watched_label(name: str) -> str | None:
     """Name what is watched of a column; None for any other check.
@@ -29,9 +32,7 @@ def watched_label(name: str) -> str | None:
     """
     if name.startswith(SHARE):
         return f"share of {short(name.removeprefix(SHARE))}"
-    if name == "any":
-        return "distribution as a whole"
-    return MOMENTS.get(name)
+    return _TOGETHER.get(name) or MOMENTS.get(name)
 
 
 def is_budgeted(check: Check) -> bool:
@@ -81,6 +82,8 @@ def budget_words(check: Check, what: str) -> str | None:
 
 def _together(check: Check) -> str:
     of = "locations of all columns" if check.column is None else "its distribution"
+    if check.name == MIX:
+        of = "its levels, beside the way in which they often move,"
     unlike = "unlike the reference" if check.exceeded else "like the reference"
     return f"{of} taken together{over(check)}: {unlike} ({_part(check)} of the threshold)"
 

@@ -98,6 +98,11 @@ def _basis(document: Mapping[str, Any]) -> list[str]:
         f"{number(budget['reference_pages_per_period'], digits=2)} times per budget period; "
         f"it looks back on {', '.join(str(h) for h in budget['horizons'])} windows.",
     ]
+    if budget["bar"] > 1:
+        lines.append(
+            f"{budget['spent']} pages in the budget's period before it that nobody took for true: "
+            f"thresholds stand {number(budget['bar'] - 1, '%', 2)} higher."
+        )
     if budget["provisional"]:
         lines.append("With so few reference windows these thresholds are provisional.")
     return lines

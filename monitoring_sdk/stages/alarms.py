@@ -11,40 +11,27 @@ import numpy as np
 
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
-from monitoring_sdk.alarms.budget import MOST_WINDOWS, Alarms
-from monitoring_sdk.alarms.judging import Budget, CheckAlarm
+from monitoring_sdk.alarms.budget import Alarms
+from monitoring_sdk.alarms.judging import CheckAlarm
 from monitoring_sdk.alarms.paging import PagingState
 from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watching import Found, to_values
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.budget_verdicts import budget_verdicts
-from monitoring_sdk.calendar import excluded, set_apart
+from monitoring_sdk.calendar import set_apart
 from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Part, ResultRow
 from monitoring_sdk.evaluate import MIN_ROWS
-from monitoring_sdk.feedback import Epoch, Feedback
+from monitoring_sdk.feedback import VERDICTS, Epoch, Feedback
 from monitoring_sdk.report import Incident, overall_status
-from monitoring_sdk.stages.fleet import budget_of
 from monitoring_sdk.stages.label_age import age_shifts
-from monitoring_sdk.stages.watching import (
-    Seen,
-    digest_only,
-    fit_watching,
-    in_budget,
-    phases_of,
-    reference_seen,
-    restarts,
-    windows_to_learn_from,
-)
+from monitoring_sdk.stages.learning import Learning
+from monitoring_sdk.stages.watching import digest_only, phases_of, restarts
 from monitoring_sdk.window import Window
 
-_MOST_KEPT, _MOST_DAYS = 64, 120
-_DAY = timedelta(days=1)
 _FAR = 2.0
 """Twice the threshold in one window: the others have nothing to add."""
-
-_fitted: dict[tuple[object, ...], Alarms | None] = {}
 
 
 class Past(Protocol):
@@ -81,13 +68,16 @@ class Budgeting:
         self._memo = {} if memo is None else memo
         self._done: dict[tuple[Part, Window], ResultRow] = {}
         self._read: dict[tuple[datetime, datetime, Part], dict[Window, ResultRow]] = {}
-        self._incidents = past.incidents()
-        feedback = past.feedback()
-        expected = {f.incident for f in feedback if f.kind == "expected_change"}
+        self._incidents, feedback = past.incidents(), past.feedback()
+        said = {kind: {f.incident for f in feedback if f.kind == kind} for kind in VERDICTS}
+        expected, false, true = (said[k] for k in ("expected_change", "false_alarm", "ack"))
         told = [i for i in self._incidents if i.id in expected]
-        self._epochs = restarts(past.epochs(), told)
         # A false alarm was no incident; what was expected is usual from then on.
-        self._usual = {f.incident for f in feedback if f.kind in ("false_alarm", "expected_change")}
+        troubled = [i for i in self._incidents if i.id not in expected | false]
+        # What somebody takes for true was no false page.
+        self._spending = [i for i in self._incidents if i.id not in expected | true]
+        epochs = restarts(past.epochs(), told)
+        self._learning = Learning(config, self._results, self._found, troubled, epochs)
 
     def judge(self, row: ResultRow) -> ResultRow:
         """Return a row with its checks judged by the budget; as it is on an older baseline.
@@ -174,7 +164,7 @@ class Budgeting:
         } | {row.window: row}
         history = [self._past_values(known[w], baseline) if w in known else None for w in windows]
         history[-1] = self._values(row, baseline)
-        state = PagingState((), 0, self._since(windows, row))
+        state = self._state(windows, row, alarms)
         return alarms.judge(history, phases_of(self._config, windows), state).checks
 
     def _past_values(self, row: ResultRow, baseline: Baseline) -> Values:
@@ -205,111 +195,53 @@ class Budgeting:
             found.append(Window(self._config.cadence.previous(found[-1].start), found[-1].start))
         return found[::-1]
 
+    def _state(self, windows: Sequence[Window], row: ResultRow, alarms: Alarms) -> PagingState:
+        """Return where paging stands before a window."""
+        opened = self.opened_before(row, alarms)
+        ongoing = self._ongoing(row)
+        families = ongoing.families if ongoing is not None else ()
+        return PagingState(families, 0, self._since(windows, row), opened)
+
+    def opened_before(self, row: ResultRow, alarms: Alarms) -> tuple[int, ...]:
+        """Return how many windows ago the pages in the budget's period were, before a row.
+
+        Those that somebody took for true are not among them: a budget is of false ones.
+        """
+        end, length = self._told(row), self._config.cadence.approximate
+        ages = [max(1, round((end - i.opened) / length)) for i in self._spending if i.opened < end]
+        return tuple(sorted((a for a in ages if a < alarms.thresholds.windows), reverse=True))
+
+    def bar(self, row: ResultRow, alarms: Alarms) -> float:
+        """Return what the thresholds of a row were multiplied by."""
+        return self._state((), row, alarms).bar(alarms.allowed)
+
+    def _told(self, row: ResultRow) -> datetime:
+        """Return when a row's verdict comes at the earliest: labels come late."""
+        late = self._config.labels.delay if row.part == "performance" else timedelta()
+        return row.window.end + late
+
+    def _ongoing(self, row: ResultRow) -> Incident | None:
+        """Return the incident that was open before a row's verdict."""
+        end = self._told(row)
+        found = (i for i in self._incidents if i.opened < end and (not i.closed or end <= i.closed))
+        return next(found, None)
+
     def _since(self, windows: Sequence[Window], row: ResultRow) -> int | None:
         """Return how many windows came since the last incident closed, None where none did.
 
         Labels come late: of performance those count that were judged since.
         """
-        late = self._config.labels.delay if row.part == "performance" else timedelta()
-        closed = [
-            i.closed for i in self._incidents if i.closed and i.closed < row.window.end + late
-        ]
+        end = self._told(row)
+        closed = [i.closed for i in self._incidents if i.closed and i.closed < end]
         if not closed:
             return None
+        late = end - row.window.end
         return sum(w.end + late > max(closed) for w in windows) - 1
 
     def alarms(self, row: ResultRow, baseline: Baseline) -> Alarms | None:
         """Return the alarms for a row: the baseline's, or set anew from what came since."""
-        watching, config = baseline.watching, self._config
-        if watching is None:
-            return None
-        later, stamp = self._learned(row, baseline)
-        epochs = [e for e in self._epochs if e.valid_from <= row.window.start]
-        budget, made = budget_of(config), watching.alarms
-        if not later and not epochs and self._still_holds(made, budget, baseline):
-            return made
-        quiet = config.alarm.digest_only
-        key = (
-            config.model,
-            baseline.version,
-            baseline.created,
-            quiet,
-            str(budget),
-            *stamp,
-            *epochs,
-        )
-        if key not in _fitted:
-            reference = reference_seen(baseline.windows, baseline.reference, config)
-            while len(_fitted) >= _MOST_KEPT:
-                del _fitted[next(iter(_fitted))]
-            seen = [*reference, *(self._seen(baseline, *pair) for pair in later)]
-            _fitted[key] = fit_watching(config, baseline, seen, budget=budget, epochs=epochs)
-        return _fitted[key]
-
-    def _still_holds(self, made: Alarms | None, budget: Budget, baseline: Baseline) -> bool:
-        """Say whether the alarms of a baseline are those that the monitor file asks for."""
-        if made is None or baseline.watching is None:
-            return True
-        watched = baseline.watching.watched
-        wanted = {w.column for w in watched if in_budget(self._config, baseline, w)}
-        return made.budget == budget and {w.column for w in made.watched} == wanted
+        return self._learning.alarms(row, baseline)
 
     def learned(self, row: ResultRow, baseline: Baseline) -> int:
         """Return how many windows since the reference a row's thresholds are set from."""
-        return len(self._learned(row, baseline)[0])
-
-    def _learned(
-        self, row: ResultRow, baseline: Baseline
-    ) -> tuple[list[tuple[ResultRow, ResultRow | None]], tuple[object, ...]]:
-        """Return the windows since the reference that thresholds are set from too.
-
-        Windows of incidents are not among them. Thresholds are not set anew for every window.
-        """
-        config, known = self._config, len(baseline.windows)
-        room = MOST_WINDOWS - known
-        if config.reference_cadence != config.cadence or room <= 0:
-            return [], ()
-        start = max(baseline.span.end, baseline.valid_from or baseline.span.end)
-        # Half of the windows may belong to incidents.
-        end = start + 2 * min(room, 2 * _MOST_DAYS * self._per_day) * config.cadence.approximate
-        usable = [r for r in self._results(start, end, "data") if self._usable(r, row)]
-        kept = max(0, windows_to_learn_from(known + len(usable), self._per_day) - known)
-        chosen = self._since_epoch(row, usable, usable[:kept])
-        if not chosen:
-            return [], ()
-        judged = {r.window: r for r in self._results(start, end, "performance")}
-        pairs = [(r, judged.get(r.window)) for r in chosen]
-        stamp = [(r.window.end, r.revision, p.revision if p else 0) for r, p in pairs]
-        return pairs, tuple(stamp)
-
-    def _seen(self, baseline: Baseline, row: ResultRow, labelled: ResultRow | None) -> Seen:
-        own = self._found(row, baseline)
-        if labelled is None:
-            return Seen(row.window, own)
-        return Seen(row.window, _either(own, self._found(labelled, baseline)))
-
-    @property
-    def _per_day(self) -> int:
-        return max(1, round(_DAY / self._config.cadence.approximate))
-
-    def _usable(self, r: ResultRow, row: ResultRow) -> bool:
-        before = r.window.end <= row.window.start and not excluded(self._config, r.window)
-        return before and bool(r.rows) and r.baseline == row.baseline and not self._troubled(r)
-
-    def _since_epoch(
-        self, row: ResultRow, usable: Sequence[ResultRow], chosen: list[ResultRow]
-    ) -> list[ResultRow]:
-        """Learn from what came since the newest epoch as from a reference of its own."""
-        begun = [e.valid_from for e in self._epochs if e.valid_from <= row.window.start]
-        if not begun:
-            return chosen
-        since = [r for r in usable if r.window.start >= max(begun)]
-        chosen = [r for r in chosen if r.window.start < max(begun)]
-        return chosen + since[: windows_to_learn_from(len(since), self._per_day)]
-
-    def _troubled(self, row: ResultRow) -> bool:
-        return any(i.covers(row.window) for i in self._incidents if i.id not in self._usual)
-
-
-def _either(first: Found, second: Found) -> Found:
-    return lambda key: first(key) or second(key)
+        return self._learning.learned(row, baseline)

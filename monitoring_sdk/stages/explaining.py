@@ -73,6 +73,10 @@ class Explanation:
         baseline knows.
     reference, learned : int
         Windows of the baseline, and those since that thresholds were set from too.
+    spent : int
+        Pages in the budget's period before it, but for those that somebody took for true.
+    bar : float
+        What its thresholds were multiplied by for that.
     points : tuple of Point
         The windows before it, and itself.
     """
@@ -84,6 +88,8 @@ class Explanation:
     alarms: Alarms | None
     reference: int
     learned: int
+    spent: int
+    bar: float
     points: tuple[Point, ...]
 
     @property
@@ -142,6 +148,8 @@ class Explanation:
                 "reference_pages_per_period": alarms.achieved,
                 "horizons": list(alarms.thresholds.horizons),
                 "provisional": alarms.provisional,
+                "spent": self.spent,
+                "bar": self.bar,
             },
             "scores": [
                 {"window": p.window.to_dict(), "score": p.score, "alert": p.alert}
@@ -166,12 +174,14 @@ def explain_window(config: MonitorConfig, window: Window, store: Store) -> Expla
         )
     known = Known(store, config.model)
     judging = Budgeting(known, config)
-    alarms, reference, learned = None, 0, 0
+    alarms, reference, learned, spent, bar = None, 0, 0, 0, 1.0
     data = next(r for r in rows if r.part == "data")
     if data.baseline is not None:
         baseline = baselines.load(baselines_root(), config.model, data.baseline)
         alarms, reference = judging.alarms(data, baseline), len(baseline.windows)
-        learned = 0 if alarms is None else judging.learned(data, baseline)
+        if alarms is not None:
+            learned, bar = judging.learned(data, baseline), judging.bar(data, alarms)
+            spent = len(judging.opened_before(data, alarms))
     return Explanation(
         config=config,
         window=window,
@@ -180,6 +190,8 @@ def explain_window(config: MonitorConfig, window: Window, store: Store) -> Expla
         alarms=alarms,
         reference=reference,
         learned=learned,
+        spent=spent,
+        bar=bar,
         points=_points(config, window, store),
     )
 
