@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from monitoring_sdk.alarms.budget import Alarms
@@ -129,16 +128,15 @@ def _watched(
     usual = None if alarm.usual is None else alarm.usual * thinned + shift
     seen = {"effect": alarm.effect, "usual": usual, "horizon": alarm.horizon}
     if users and (check.exceeded or not alarm.exceeded):
-        return dataclasses.replace(check, **seen, score=alarm.nearest)  # type: ignore[arg-type]
+        return check.but(**seen, score=alarm.nearest)
     least = (
         least_of(watched.kind, "higher") if watched.family in ("performance", "estimate") else None
     )
     if watched.side == "below" and least is not None and limit < least:
         reason = f"the reference windows differ too much: a limit would lie at {limit:.3g}"
         return _unjudged(check, f"{reason}, below any value; set one")
-    return dataclasses.replace(
-        check,
-        **seen,  # type: ignore[arg-type]
+    return check.but(
+        **seen,
         score=alarm.nearest,
         status="alert" if alarm.exceeded else "ok",
         threshold=limit,
@@ -155,12 +153,11 @@ def _quiet(check: Check) -> Check:
         return _beside(check, (), "budget")
     if check.status not in ("ok", "alert", "insufficient"):
         return check
-    return dataclasses.replace(_unjudged(check, _OF_DIGEST), status="skipped", severity="warning")
+    return _unjudged(check, _OF_DIGEST).but(status="skipped", severity="warning")
 
 
 def _unjudged(check: Check, reason: str) -> Check:
-    return dataclasses.replace(
-        check,
+    return check.but(
         status="insufficient",
         threshold=None,
         threshold_from=None,
@@ -187,7 +184,7 @@ NOT_JUDGED = "not judged yet"
 def _beside(check: Check, moved: Collection[str | None], source: ThresholdFrom) -> Check:
     if check.family == "operations":
         # What the service does is held against what it did: a contract, outside of the budget.
-        return dataclasses.replace(check, threshold_from="contract")
+        return check.but(threshold_from="contract")
     if check.status not in ("ok", "alert") or check.name.startswith("expect_"):
         return check
     of_column = check.family in ("drift", "prediction") and check.column is not None
@@ -197,9 +194,7 @@ def _beside(check: Check, moved: Collection[str | None], source: ThresholdFrom) 
     verdict = (status, severity, source, _notes(check.reason))
     if verdict == (check.status, check.severity, check.threshold_from, check.reason):
         return check
-    return dataclasses.replace(
-        check, status=status, severity=severity, threshold_from=source, reason=verdict[3]
-    )
+    return check.but(status=status, severity=severity, threshold_from=source, reason=verdict[3])
 
 
 def _energies(

@@ -223,6 +223,8 @@ def restated(check: Check, thresholds: Mapping[str, Sequence[Rule]]) -> Check:
     """
     if check.family == "estimate" or check.value is None:
         return check
+    if check.name not in thresholds and check.threshold_from != "user":
+        return check
     rules = rules_for(thresholds, check.name, check.column, check.segment)
     if rules:
         found = _by_rules(check.value, rules)

@@ -8,7 +8,7 @@ import numpy as np
 
 from monitoring_sdk.alarms.provisional import MIN_WINDOWS
 from monitoring_sdk.alarms.values import ValueForm, window_values
-from monitoring_sdk.alarms.watched import Scale, Side, Watched, on_scale, readable
+from monitoring_sdk.alarms.watched import Scale, Side, Watched, on_scale, places_of, readable
 from monitoring_sdk.drift.methods import METHODS
 from monitoring_sdk.measure import Measurement
 from monitoring_sdk.profile.profile import Profile
@@ -41,7 +41,7 @@ def measure_watched(profile: Profile, form: ValueForm) -> tuple[Measurement, ...
     [('drift/location/age', 0.0)]
     """
     values = window_values(profile, form)
-    shown = readable(values.x, form.watched)
+    shown = readable(values.x, places_of(form.watched))
     found = []
     for w, value, n in zip(form.watched, shown.tolist(), values.n.tolist(), strict=True):
         if w.kind in _MEASURED_ANYHOW or w.column not in profile.columns:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from monitoring_sdk.window import Window, parse_time
@@ -117,6 +118,13 @@ class Check:
         """The address of the check, the same in every window."""
         return check_key(self.family, self.name, self.column, self.segment, self.version)
 
+    def but(self, **changes: Any) -> Check:
+        """Return the check with some fields changed.
+
+        As `dataclasses.replace` does, which asks each field what it is: a replay has 100 000.
+        """
+        return Check(**{**dict(zip(_FIELDS, _fields_of(self), strict=True)), **changes})
+
     @property
     def pages(self) -> bool:
         """Whether this check, by itself, is worth an incident; a shadow version's never is."""
@@ -155,6 +163,10 @@ class Check:
         if kept.get("interval") is not None:
             kept["interval"] = tuple(kept["interval"])
         return cls(**kept)
+
+
+_FIELDS = tuple(f.name for f in dataclasses.fields(Check))
+_fields_of = attrgetter(*_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

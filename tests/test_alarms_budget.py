@@ -16,6 +16,7 @@ from monitoring_sdk.alarms.budget import (
     parse_budget,
 )
 from monitoring_sdk.alarms.layout import floors, lay_out
+from monitoring_sdk.alarms.narrowed import narrowed
 from monitoring_sdk.alarms.paging import PagingState, step
 from monitoring_sdk.alarms.thresholds import incidents
 from monitoring_sdk.alarms.values import Values
@@ -243,6 +244,20 @@ def test_alarms_read_back_and_judge_the_same() -> None:
     mine, theirs = (a.walk(values(x)) for a in (ALARMS, again))
     assert [p.passed for p in mine] == [p.passed for p in theirs]
     assert all(np.allclose(a.ratios, b.ratios) for a, b in zip(mine, theirs, strict=True))
+
+
+def test_alarms_of_some_values_judge_these_the_same() -> None:
+    x = later()
+    x[10:, 0] += 0.2
+    x[12:, 51] -= 0.1
+    every = values(x)
+    whole = {c.key: c for c in ALARMS.judge(every[:15]).checks}
+    for families in (("performance",), ("drift", "quality")):
+        part = narrowed(ALARMS, np.array([w.family in families for w in WATCHED]))
+        found = part.judge(every[:15]).checks
+        assert {c.key for c in found} == {k for k in whole if k.split("/")[0] in families}
+        for check in found:
+            assert check == whole[check.key]
 
 
 def test_a_slow_rhythm_pages_no_more_often_among_its_windows_than_a_daily_one() -> None:

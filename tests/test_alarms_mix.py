@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from monitoring_sdk.alarms.budget import Alarms, Budget, fit_alarms
+from monitoring_sdk.alarms.narrowed import narrowed
 from monitoring_sdk.alarms.paging import PagingState, raised, step
 from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watched import Watched, to_angle
@@ -75,6 +76,18 @@ def test_small_moves_off_the_line_are_under_the_floor_however_many_rows() -> Non
     whole = WANDERING.layout.mix.energies(found.z[-1], means)
     assert (whole > 0).all()
     assert not WANDERING.layout.mix.energies(found.z[-1], means / 20).any()
+
+
+def test_alarms_of_the_category_alone_keep_it() -> None:
+    nulls = Watched("quality/null_share/age", "quality", "age", "null_share", scale="share")
+    more = [v.append(nulls.key, 0.2, ROWS, 1.0) for v in windows(60, seed=0, wander=0.25)]
+    both = fit_alarms(more, (nulls, *WATCHED), BUDGET, DAY)
+    assert both is not None
+    part = narrowed(both, np.array([False, *([True] * 6)]))
+    moved = windows(3, seed=1, wander=0.25, moved=0.04)
+    found = {c.key: c for c in both.judge(moved).checks}
+    assert {c.key: c for c in part.judge(moved).checks}[MIX] == found[MIX]
+    assert narrowed(both, np.array([True, *([False] * 6)])).keys == (nulls.key,)
 
 
 def test_it_reads_back() -> None:

@@ -56,7 +56,7 @@ class Evidence:
         The usual value, in its own units.
     floor : array, shape (K,)
     x, n : array, shape (T, K)
-        The values themselves, and the rows that each rests on.
+        The values themselves, and the rows that each rests on: of every window looked back on.
     """
 
     z: Floats
@@ -117,6 +117,7 @@ def gather(
     layout: Layout,
     horizons: Sequence[int],
     phase: NDArray[np.int64] | None,
+    last: bool = False,
 ) -> Evidence:
     """Return what windows show at each horizon.
 
@@ -130,26 +131,32 @@ def gather(
     layout : Layout
     horizons : sequence of int
     phase : array of int, shape (T,), optional
+    last : bool
+        Only of the last window.
     """
+    kept = slice(-1 if last else 0, None)
     usual = np.array(fit.expected(phase, len(x)), dtype=np.float64)
     usual[:, layout.counted] = (counts.hits - 0.5) / counts.rows
     z, effect, away, error = [], [], [], []
-    base = readable(usual, layout.watched)
+    usually = usual[kept]
+    base = readable(usually, layout.places)
+    counted = layout.counted
+    total = np.where(n > 0, x * n, np.nan)[:, counted]
+    seen = np.where(n > 0, n, np.nan)[:, counted]
     for w in horizons:
-        means, filled = trailing_means(x - usual, w)
-        spread = standard_errors(n, filled, fit, w) + np.zeros_like(x)
+        every, filled = trailing_means(x - usual, w)
+        means, spread = every[kept], (standard_errors(n, filled, fit, w) + np.zeros_like(x))[kept]
         found = read(means / spread, fit, w)
-        hits = trailing_means(np.where(n > 0, x * n, np.nan)[:, layout.counted], w)[0]
-        rows = trailing_means(np.where(n > 0, n, np.nan)[:, layout.counted], w)[0]
+        hits, rows = (trailing_means(part, w)[0][kept] for part in (total, seen))
         with np.errstate(invalid="ignore", divide="ignore"):
-            found[:, layout.counted] = count_scores(hits * w, rows * w, counts)
-            shown = readable(usual + means, layout.watched) - base
-            shown[:, layout.counted] = hits / rows - base[:, layout.counted]
-        spread[:, layout.counted] = np.nan
+            found[:, counted] = count_scores(hits * w, rows * w, counts)
+            shown = readable(usually + means, layout.places) - base
+            shown[:, counted] = hits / rows - base[:, counted]
+        spread[:, counted] = np.nan
         z.append(found)
         effect.append(shown)
         away.append(means)
         error.append(spread)
     floor = np.array([w.floor for w in layout.watched])
     stacked = [np.stack(part, axis=1) for part in (z, effect, away, error)]
-    return Evidence(stacked[0], stacked[1], stacked[2], stacked[3], usual, floor, x, n)
+    return Evidence(stacked[0], stacked[1], stacked[2], stacked[3], usually, floor, x, n)

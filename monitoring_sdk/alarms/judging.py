@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -108,6 +109,10 @@ class Judgement:
     paging: Paging
 
 
+def _known(values: Floats) -> list[float | None]:
+    return [v if math.isfinite(v) else None for v in values.tolist()]
+
+
 @dataclass(frozen=True, eq=False)
 class Alarms:
     """What a model's windows are judged by, made from reference windows and a budget.
@@ -177,7 +182,11 @@ class Alarms:
         return (*(w.key for w in self.watched), *self.layout.energies)
 
     def evidence(
-        self, history: Sequence[Values | None], phase: Sequence[int] | None = None
+        self,
+        history: Sequence[Values | None],
+        phase: Sequence[int] | None = None,
+        *,
+        last: bool = False,
     ) -> Evidence:
         """Return what windows show at each horizon.
 
@@ -187,11 +196,13 @@ class Alarms:
             In order of time, without gaps: None for a window that was not measured.
         phase : sequence of int, optional
             Of each window, as in `fit_alarms`.
+        last : bool
+            Only of the last window.
         """
         x, n = table(history, self.keys[: len(self.watched)])
         at = None if phase is None else np.asarray(phase, dtype=np.int64)
         h = self.thresholds.horizons
-        return gather(x, n, self.fit, self.counts, self.layout, h, at)
+        return gather(x, n, self.fit, self.counts, self.layout, h, at, last)
 
     def walk(
         self,
@@ -227,45 +238,46 @@ class Alarms:
         """
         most = max(self.thresholds.horizons)
         recent = list(history)[-most:]
-        found = self.evidence(recent, None if phase is None else list(phase)[-most:])
+        found = self.evidence(recent, None if phase is None else list(phase)[-most:], last=True)
         before = state or PagingState()
         thresholds = self.raised(before)
         paging = page(found.at(-1), thresholds, self.layout, before)
         return Judgement(self._checks(found, paging, limits(thresholds, self.layout)), paging)
 
     def _checks(self, found: Evidence, paging: Paging, threshold: Floats) -> tuple[CheckAlarm, ...]:
-        n = found.n
-        value, usual = (readable(v, self.watched) for v in (found.x[-1], found.usual[-1]))
-        horizons, k, out = self.thresholds.horizons, len(self.watched), []
+        k, horizons = len(self.watched), self.thresholds.horizons
+        value, usual = (readable(v, self.layout.places) for v in (found.x[-1], found.usual[-1]))
         statistic = self.layout.statistics(np.nan_to_num(found.z[-1]))
         statistic[:, k:] = (statistic[:, k:] - self.thresholds.centre) / self.thresholds.spread
         passed = paging.ratios > 1
-        first = np.argmax(passed, axis=0)
-        nearest = np.maximum(statistic / threshold, 0).max(axis=0)
+        first, every = np.argmax(passed, axis=0), np.arange(len(self.keys))
         skew = [skew_over(self.fit, w) for w in horizons]
-        rare = np.cumsum(self.layout.counted) - 1
-        edge = self._limits(found, first[:k], threshold, skew)
-        for at, key in enumerate(self.keys):
-            row, need = int(first[at]), float(threshold[first[at], at])
-            rest = (bool(passed[row, at]), float(nearest[at]))
-            if at >= k:
-                z = float(statistic[row, at])
-                none = (None, None, None, None)
-                out.append(CheckAlarm(key, *none, horizons[row], z, need, *rest))
-                continue
-            z = float(found.z[-1, row, at])
-            if not np.isfinite(z):
-                continue
-            limit = float(edge[at]) if np.isfinite(edge[at]) else None
-            if self.layout.counted[at]:
-                rows = float(n[-horizons[row] :, at].sum())
-                least = self._least_share(need, rows, int(rare[at]))
-                limit = max(least, float(found.floor[at]))
-            effect = float(found.effect[-1, row, at])
-            own = float(value[at]) if np.isfinite(value[at]) else None
-            mean = (effect, float(usual[at]), limit)
-            out.append(CheckAlarm(key, own, *mean, horizons[row], z, need, *rest))
-        return tuple(out)
+        limit = self._limits(found, first[:k], threshold, skew)
+        z = np.append(found.z[-1, first[:k], every[:k]], statistic[first[k:], every[k:]])
+        self._fill_counted(limit, found, first, threshold)
+        effect = found.effect[-1, first[:k], every[:k]]
+        nearest = np.maximum(statistic / threshold, 0).max(axis=0)
+        none = [None] * (len(self.keys) - k)
+        columns = (
+            self.keys,
+            *([*_known(part), *none] for part in (value, effect, usual, limit)),
+            [horizons[row] for row in first.tolist()],
+            z.tolist(),
+            threshold[first, every].tolist(),
+            passed[first, every].tolist(),
+            nearest.tolist(),
+        )
+        return tuple(c for c in map(CheckAlarm, *columns) if math.isfinite(c.z))
+
+    def _fill_counted(
+        self, limit: Floats, found: Evidence, first: NDArray[np.int64], threshold: Floats
+    ) -> None:
+        """Set the limits of what is counted: the least share of hits that passes."""
+        for rare, at in enumerate(np.flatnonzero(self.layout.counted)):
+            if np.isfinite(found.z[-1, first[at], at]):
+                rows = float(found.n[-self.thresholds.horizons[first[at]] :, at].sum())
+                least = self._least_share(float(threshold[first[at], at]), rows, rare)
+                limit[at] = max(least, float(found.floor[at]))
 
     @cached_property
     def _known_shares(self) -> dict[tuple[float, float, int], float]:
@@ -291,8 +303,8 @@ class Alarms:
         score = np.where(up, need, -need)
         lean = np.array(skew)[first, at] * (score**2 - 1) / 6
         with np.errstate(invalid="ignore", over="ignore"):
-            edge = readable(found.usual[-1] + error * (score + lean), self.watched)
-            usual = readable(found.usual[-1], self.watched)
+            edge = readable(found.usual[-1] + error * (score + lean), self.layout.places)
+            usual = readable(found.usual[-1], self.layout.places)
             floor = usual + np.where(up, found.floor, -found.floor)
             found_at = np.where(up, np.maximum(edge, floor), np.minimum(edge, floor))
         return np.where(np.isfinite(need) & np.isfinite(error), found_at, np.nan)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitoring_sdk.alarms.mix import Mix
 from monitoring_sdk.alarms.residuals import Floats
-from monitoring_sdk.alarms.watched import FAMILIES, Watched, on_scale, readable
+from monitoring_sdk.alarms.watched import FAMILIES, Scale, Watched, on_scale, places_of, readable
 
 ALL_LOCATIONS = "drift/location"
 ANY, MIX = "any", "mix"
@@ -48,6 +48,7 @@ class Layout:
     Parameters
     ----------
     watched : tuple of Watched
+    places : tuple of (scale, positions)
     families : array of int, shape (K,)
     sign : array, shape (K,)
         1 above, -1 below, 0 both.
@@ -65,6 +66,7 @@ class Layout:
     """
 
     watched: tuple[Watched, ...]
+    places: tuple[tuple[Scale, NDArray[np.int64]], ...]
     families: NDArray[np.int64]
     sign: Floats
     counted: NDArray[np.bool_]
@@ -215,6 +217,7 @@ def lay_out(watched: Sequence[Watched], mix: Mix | None = None) -> Layout:
     sizes = [len(at) for at in places.values()]
     return Layout(
         watched=tuple(watched),
+        places=places_of(watched),
         families=families,
         sign=np.array([signs[w.side] for w in watched]),
         counted=np.array([w.scale == "count" for w in watched], dtype=bool),
@@ -257,7 +260,7 @@ def floors(layout: Layout, mu: Floats, part: float = 1.0) -> tuple[Floats, Float
         Infinite where no share is that much smaller. 0 for what is counted: its score is kept
         apart.
     """
-    base, above, below = readable(mu, layout.watched), np.empty_like(mu), np.empty_like(mu)
+    base, above, below = readable(mu, layout.places), np.empty_like(mu), np.empty_like(mu)
     for i, w in enumerate(layout.watched):
         away = part * w.floor
         up, down = (float(on_scale(base[i] + sign * away, w.scale)) for sign in (1, -1))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitoring_sdk.alarms.fit import Fit
 from monitoring_sdk.alarms.residuals import Floats
-from monitoring_sdk.alarms.watched import Watched, on_scale, readable
+from monitoring_sdk.alarms.watched import Watched, on_scale, places_of, readable
 
 _FEWEST_WINDOWS, _FEWEST_LEVELS, _MOST_AXES, _LEFT = 14, 4, 3, 2
 _CLEAR = 1.5
@@ -144,7 +144,7 @@ def _axes(y: Floats) -> Floats | None:
 
 def _floor(mu: Floats, watched: Sequence[Watched]) -> Floats:
     """Return half of each value's effect floor in its own units, the way that is shorter."""
-    base = readable(mu, watched)
+    base = readable(mu, places_of(watched))
     out = np.zeros_like(mu)
     for i, w in enumerate(watched):
         if w.scale == "share" and w.kind == "share":

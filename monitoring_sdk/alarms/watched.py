@@ -168,17 +168,39 @@ def off_scale(x: ArrayLike, scale: Scale) -> NDArray[np.float64]:
     return found
 
 
-def readable(x: NDArray[np.floating[Any]], watched: Sequence[Watched]) -> NDArray[np.float64]:
+def places_of(watched: Sequence[Watched]) -> tuple[tuple[Scale, NDArray[np.int64]], ...]:
+    """Return where the values of each scale are that people do not read as it is.
+
+    Examples
+    --------
+    >>> places_of([Watched("quality/null_share/a", "quality", "a", "null_share", scale="share")])
+    (('share', array([0])),)
+    """
+    scales = dict.fromkeys(w.scale for w in watched)
+    return tuple(
+        (scale, np.array([i for i, w in enumerate(watched) if w.scale == scale], dtype=np.int64))
+        for scale in scales
+        if scale not in ("identity", "count")
+    )
+
+
+def readable(
+    x: NDArray[np.floating[Any]], places: Sequence[tuple[Scale, NDArray[np.int64]]]
+) -> NDArray[np.float64]:
     """Return values, shape (..., K), in the units that people read.
+
+    Parameters
+    ----------
+    places : sequence of (scale, positions)
+        As `places_of` gives them.
 
     Examples
     --------
     >>> rows = [Watched("quality/null_share/a", "quality", "a", "null_share", scale="share")]
-    >>> readable(np.array([np.pi / 2]), rows).round(3).tolist()
+    >>> readable(np.array([np.pi / 2]), places_of(rows)).round(3).tolist()
     [0.5]
     """
     out = np.array(x, dtype=np.float64)
-    for scale in {w.scale for w in watched} - {"identity", "count"}:
-        at = [i for i, w in enumerate(watched) if w.scale == scale]
+    for scale, at in places:
         out[..., at] = off_scale(out[..., at], scale)
     return out

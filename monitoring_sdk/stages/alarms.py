@@ -8,14 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.alarms.budget import Alarms
 from monitoring_sdk.alarms.judging import CheckAlarm
+from monitoring_sdk.alarms.narrowed import narrowed
 from monitoring_sdk.alarms.paging import PagingState
 from monitoring_sdk.alarms.values import Values
-from monitoring_sdk.alarms.watching import Found, to_values
+from monitoring_sdk.alarms.watched import Watched
+from monitoring_sdk.alarms.watching import Found, Watching, to_values
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.budget_verdicts import budget_verdicts
 from monitoring_sdk.calendar import set_apart
@@ -62,7 +65,7 @@ class Budgeting:
     """
 
     def __init__(
-        self, past: Past, config: MonitorConfig, memo: dict[Any, Values] | None = None
+        self, past: Past, config: MonitorConfig, memo: dict[Any, Any] | None = None
     ) -> None:
         self._past, self._config = past, config
         self._memo = {} if memo is None else memo
@@ -77,7 +80,7 @@ class Budgeting:
         # What somebody takes for true was no false page.
         self._spending = [i for i in self._incidents if i.id not in expected | true]
         epochs = restarts(past.epochs(), told)
-        self._learning = Learning(config, self._results, self._found, troubled, epochs)
+        self._learning = Learning(config, self._results, self._found, troubled, epochs, self._memo)
 
     def judge(self, row: ResultRow) -> ResultRow:
         """Return a row with its checks judged by the budget; as it is on an older baseline.
@@ -155,6 +158,8 @@ class Budgeting:
         """Return what the alarms say of a row, beside those before it."""
         if alarms is None or baseline.watching is None or not row.checks:
             return ()
+        # Labels say nothing of columns, nor columns of labels: each verdict has its own values.
+        alarms = self._part(alarms, row.part)
         windows = self._back(row.window, max(alarms.thresholds.horizons))
         known = {r.window: r for r in self._results(windows[0].start, row.window.start, row.part)}
         known = {
@@ -166,6 +171,15 @@ class Budgeting:
         history[-1] = self._values(row, baseline)
         state = self._state(windows, row, alarms)
         return alarms.judge(history, phases_of(self._config, windows), state).checks
+
+    def _part(self, alarms: Alarms, part: Part) -> Alarms:
+        """Return the alarms for one part of a window's verdict."""
+        key = ("alarms", id(alarms), part)
+        if key not in self._memo:
+            # Kept beside it, the alarms themselves keep their identity.
+            self._memo[key] = alarms, narrowed(alarms, _of_part(alarms.watched, part))
+        found: Alarms = self._memo[key][1]
+        return found
 
     def _past_values(self, row: ResultRow, baseline: Baseline) -> Values:
         """Return a row's values as means over several windows take them.
@@ -185,9 +199,22 @@ class Budgeting:
         assert baseline.watching is not None
         key = (row.part, row.window, row.as_of, row.fingerprint, baseline.version)
         if key not in self._memo:
-            watched, theory = baseline.watching.watched, baseline.watching.theory
+            watched, theory = self._watched(baseline.watching, baseline.version, row.part)
             self._memo[key] = to_values(watched, theory, self._found(row, baseline))
-        return self._memo[key]
+        found: Values = self._memo[key]
+        return found
+
+    def _watched(
+        self, watching: Watching, version: str, part: Part
+    ) -> tuple[tuple[Watched, ...], NDArray[np.float64]]:
+        """Return what is watched in one part of a window's verdict, and its theory."""
+        key = ("watched", version, part)
+        if key not in self._memo:
+            own = _of_part(watching.watched, part)
+            rows = tuple(w for w, one in zip(watching.watched, own, strict=True) if one)
+            self._memo[key] = rows, watching.theory[own]
+        found: tuple[tuple[Watched, ...], NDArray[np.float64]] = self._memo[key]
+        return found
 
     def _back(self, window: Window, count: int) -> list[Window]:
         found = [window]
@@ -245,3 +272,8 @@ class Budgeting:
     def learned(self, row: ResultRow, baseline: Baseline) -> int:
         """Return how many windows since the reference a row's thresholds are set from."""
         return self._learning.learned(row, baseline)
+
+
+def _of_part(watched: Sequence[Watched], part: Part) -> NDArray[np.bool_]:
+    """Say which values one part of a window's verdict has."""
+    return np.array([(w.family == "performance") == (part == "performance") for w in watched])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from monitoring_sdk.alarms.budget import MOST_WINDOWS, Alarms
 from monitoring_sdk.alarms.judging import Budget
@@ -42,6 +43,8 @@ class Learning:
     incidents : sequence of Incident
         Whose windows say nothing of what is usual.
     epochs : sequence of Restart
+    memo : dict
+        Kept from one decision of a replay to the next.
     """
 
     def __init__(
@@ -51,9 +54,10 @@ class Learning:
         found: Callable[[ResultRow, Baseline], Found],
         incidents: Sequence[Incident],
         epochs: Sequence[Restart],
+        memo: dict[Any, Any],
     ) -> None:
         self._config, self._results, self._found = config, results, found
-        self._incidents, self._epochs = incidents, epochs
+        self._incidents, self._epochs, self._memo = incidents, epochs, memo
 
     def alarms(self, row: ResultRow, baseline: Baseline) -> Alarms | None:
         """Return the alarms for a row: the baseline's, or set anew from what came since."""
@@ -87,9 +91,13 @@ class Learning:
         """Say whether the alarms of a baseline are those that the monitor file asks for."""
         if made is None or baseline.watching is None:
             return True
-        watched = baseline.watching.watched
-        wanted = {w.column for w in watched if in_budget(self._config, baseline, w)}
-        return made.budget == budget and {w.column for w in made.watched} == wanted
+        key = ("holds", baseline.version, baseline.created, budget)
+        if key not in self._memo:
+            watched = baseline.watching.watched
+            wanted = {w.column for w in watched if in_budget(self._config, baseline, w)}
+            same = {w.column for w in made.watched} == wanted
+            self._memo[key] = made.budget == budget and same
+        return bool(self._memo[key])
 
     def learned(self, row: ResultRow, baseline: Baseline) -> int:
         """Return how many windows since the reference a row's thresholds are set from."""
