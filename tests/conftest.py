@@ -24,17 +24,6 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module, and all that needs the Prefect server, together where several processes run.
-
-    What a module sets up is so made once, and there is one server.
-    """
-    on_server = {i.path for i in items if "prefect_server" in getattr(i, "fixturenames", ())}
-    for item in items:
-        group = "server" if item.path in on_server else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @dataclass(frozen=True)
 class PrefectServer:
     """A running server: its environment for child processes, and a client of its API."""
