@@ -95,6 +95,11 @@ def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
 def _levels(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
     """Return the canonical levels of a column, and each row's position among them (-1: null)."""
     encoded = pa.concat_arrays(column.unify_dictionaries().chunks or [pa.nulls(0, column.type)])
+    if pa.types.is_nested(encoded.type):
+        # Arrow cannot tell lists apart; their texts can be.
+        encoded = pa.array(
+            [None if v is None else str(v) for v in encoded.to_pylist()], pa.string()
+        )
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     raw = [None if v != v else v for v in encoded.dictionary.to_pylist()]

@@ -187,6 +187,9 @@ def span_rows(
     for batch in source.scan(list(names), window=span, timestamp=at):
         kept.append(every(batch, seen, step, batch.schema.names))
         seen += batch.num_rows
+    if not kept:
+        schema = source.schema()
+        return pa.schema([schema.field(n) for n in names if n in schema.names]).empty_table()
     return together(kept)
 
 

@@ -23,7 +23,7 @@ from monitoring_sdk.measure_joint import (
 )
 from monitoring_sdk.profile.joint import JointSpec
 from monitoring_sdk.profile.profile import Profile
-from monitoring_sdk.report import Check
+from monitoring_sdk.report import Check, Status
 from monitoring_sdk.stages.fitting import span_rows
 from monitoring_sdk.stages.handle import Handle
 from monitoring_sdk.stages.scan import scan
@@ -114,7 +114,12 @@ def joint_measurements(
             unlooked = _unlooked(handle, by_rows, reference)
         elif current is not None:
             samples = samples_of(handle.layout, reference, current)
-    return measure_joint(profile, baseline.profile, spec, asked, samples), unlooked
+    try:
+        return measure_joint(profile, baseline.profile, spec, asked, samples), unlooked
+    except SourceError as error:
+        # A column of the window cannot be read: the methods that look at no rows still can.
+        unlooked = _unlooked(handle, by_rows, str(error), "error")
+        return measure_joint(profile, baseline.profile, spec, asked), unlooked
 
 
 def joint_unlooked(handle: Handle, baseline: Baseline, reason: str) -> list[Check]:
@@ -124,9 +129,9 @@ def joint_unlooked(handle: Handle, baseline: Baseline, reason: str) -> list[Chec
     return _unlooked(handle, asked, reason)
 
 
-def _unlooked(handle: Handle, asked: Asked, reason: str) -> list[Check]:
+def _unlooked(handle: Handle, asked: Asked, reason: str, status: Status = "skipped") -> list[Check]:
     return [
-        Check("drift", name, handle.window, "skipped", column or None, reason=reason)
+        Check("drift", name, handle.window, status, column or None, reason=reason)
         for name, column in asked
     ]
 

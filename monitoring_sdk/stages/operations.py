@@ -227,6 +227,20 @@ def null_ids_check(handle: Handle, counts: LabelCounts | None = None) -> Check |
     )
 
 
+def unreadable_labels(handle: Handle, reason: str) -> Check:
+    """Say that labels could not be joined: performance is unknown, and nobody would see that."""
+    return Check(
+        "quality",
+        "labels_readable",
+        handle.window,
+        "alert",
+        threshold_from="contract",
+        exceeded=True,
+        n=handle.rows,
+        reason=reason,
+    )
+
+
 def operations_checks(handle: Handle, store: Store) -> list[Check]:
     """Judge rows, latency, errors and staleness of the window."""
     config = handle.config

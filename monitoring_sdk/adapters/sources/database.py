@@ -113,6 +113,10 @@ class DatabaseSource:
         summary = self._summary(_span(window, timestamp, None), timestamp)
         return hashlib.sha256(repr(summary).encode()).hexdigest()[:32]
 
+    def undated(self, window: Window | None, timestamp: TimestampColumn) -> int | None:
+        """Leave it open: rows without a moment are in no index, and belong to no window."""
+        return None
+
     def bounds(self, timestamp: TimestampColumn) -> tuple[datetime, datetime] | None:
         """Return the earliest and the latest moment."""
         _, low, high = self._summary(Span(), timestamp)
