@@ -74,14 +74,16 @@ class Coder:
         return out
 
 
-def fit_coder(table: pa.Table, numeric: Sequence[str], categorical: Sequence[str]) -> Coder:
-    """Learn the levels of the category columns from reference rows."""
+def fit_coder(
+    table: pa.Table, numeric: Sequence[str], categorical: Sequence[str], fewest: int = 1
+) -> Coder:
+    """Learn the levels of the category columns that have so many reference rows."""
     levels = []
     for name in categorical:
         names, codes = _levels(table.column(name))
         counts = np.bincount(codes[codes >= 0], minlength=len(names))
         order = sorted(range(len(names)), key=lambda i: (-int(counts[i]), names[i]))
-        levels.append(tuple(names[i] for i in order[:MOST_LEVELS]))
+        levels.append(tuple(names[i] for i in order[:MOST_LEVELS] if counts[i] >= fewest))
     return Coder(tuple(numeric), tuple(categorical), tuple(levels))
 
 

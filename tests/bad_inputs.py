@@ -400,7 +400,7 @@ CASES: dict[str, tuple[Case, ...]] = {
             "alert",
             (
                 "quality/column_present/id: alert, no such column",
-                "quality/labels_readable: alert, predictions lack the id column 'id'",
+                "quality/performance_inputs: alert, predictions lack the id column 'id'",
                 "performance/accuracy: error, predictions lack the id column 'id'",
             ),
         ),
@@ -596,7 +596,7 @@ CASES: dict[str, tuple[Case, ...]] = {
             "ok",
             (
                 "performance/accuracy: undefined, not two classes: beside the positive "
-                "class 1 there are 0, 7",
+                "class 1 there are 2 others",
             ),
         ),
         Case(
@@ -610,6 +610,14 @@ CASES: dict[str, tuple[Case, ...]] = {
             labels(lambda t: t.assign(known_at=pd.Timestamp("2099-01-01", tz="UTC"))),
             "ok",
             ("performance/accuracy: undefined, no labelled rows",),
+        ),
+        Case(
+            "scores came as words",
+            rows(lambda r: r.assign(score="high")),
+            "alert",
+            (
+                "quality/performance_inputs: alert, score: not a column of numbers: got 'large_string'",
+            ),
         ),
         Case(
             "a wrong label of each id, corrected later",
@@ -628,7 +636,7 @@ CASES: dict[str, tuple[Case, ...]] = {
             _truncated("labels"),
             "alert",
             (
-                "quality/labels_readable: alert, labels: day.parquet: cannot be read: "
+                "quality/performance_inputs: alert, labels: day.parquet: cannot be read: "
                 "Parquet magic bytes not found in footer. Either the file is corrupted or "
                 "this is not a parquet file.",
                 "performance/accuracy: error, labels: day.parquet: cannot be read: Parquet "
@@ -641,7 +649,7 @@ CASES: dict[str, tuple[Case, ...]] = {
             labels(lambda t: t.drop(columns="y_true")),
             "alert",
             (
-                "quality/labels_readable: alert, labels: …/labels: no column 'y_true'; "
+                "quality/performance_inputs: alert, labels: …/labels: no column 'y_true'; "
                 "there are id, known_at",
             ),
         ),

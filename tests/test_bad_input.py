@@ -117,7 +117,7 @@ def test_labels_that_are_mended_are_judged_at_the_next_look(
 ) -> None:
     scene.store = f"sqlite:///{tmp_path}/store.db"
     bad_inputs._truncated("labels")(scene)
-    assert "labels_readable" in str(told(look(scene, monkeypatch)))
+    assert "performance_inputs" in str(told(look(scene, monkeypatch)))
     bad_inputs.write(scene.folder)
     config, end = config_of(scene.folder), BAD.end + timedelta(hours=2)
     report = stages.evaluate_window(config, BAD, end, open_store(scene.store))

@@ -204,8 +204,9 @@ def as_scores(values: Any, *, where: str = "score") -> NDArray[np.float64]:
         array = array.cast(pa.int8())
     try:
         numbers = array.cast(pa.float64(), safe=not pa.types.is_integer(array.type))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # What Arrow says of it quotes a value.
         raise SourceError(
-            explain(f"not a column of numbers ({error})", where=where, got=str(array.type))
+            explain("not a column of numbers", where=where, got=str(array.type))
         ) from None
     return np.asarray(numbers.fill_null(np.nan).to_numpy(zero_copy_only=False), dtype=np.float64)

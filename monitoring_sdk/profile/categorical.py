@@ -169,6 +169,10 @@ def profile_categorical(
     >>> p.counts.tolist(), p.other, p.unseen, p.nulls
     ([2, 1], 1, 1, 1)
     """
+    if grid.dropped:
+        nulls = pc.sum(pc.is_null(array, nan_is_null=True)).as_py() or 0
+        known = len(array) - nulls
+        return CategoricalProfile(len(array), nulls, np.zeros(0, np.int64), known, 0)
     values, counts = _distinct(array)
     kept = np.zeros(len(grid.levels), dtype=np.int64)
     other = unseen = 0

@@ -26,6 +26,7 @@ from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.report import Check, Status
 from monitoring_sdk.stages.fitting import span_rows
 from monitoring_sdk.stages.handle import Handle
+from monitoring_sdk.stages.reference_rows import NO_SAMPLES
 from monitoring_sdk.stages.scan import scan
 from monitoring_sdk.stages.sparing import open_reference
 from monitoring_sdk.window import Window
@@ -33,9 +34,10 @@ from monitoring_sdk.window import Window
 _rows: dict[tuple[str, str], pa.Table | str] = {}
 
 
-def feature_columns(layout: Layout) -> list[str]:
+def feature_columns(config: MonitorConfig, layout: Layout) -> list[str]:
     """Return the columns of which methods that need rows look at some."""
-    return list(dict.fromkeys([*layout.numeric, *layout.categorical, *layout.embedding]))
+    shown = [c for c in layout.categorical if not config.privacy.drops(c)]
+    return list(dict.fromkeys([*layout.numeric, *shown, *layout.embedding]))
 
 
 def samples_of(layout: Layout, reference: pa.Table, current: pa.Table) -> Samples:
@@ -57,8 +59,8 @@ class RowsOfSpan:
     ) -> None:
         self._layout, self._spec = layout, spec
         self._asked = joint_methods(spec, config.drift, config.thresholds)
-        needed = any(name in OF_SAMPLES for name, _ in self._asked)
-        self.columns: list[str] = feature_columns(layout) if needed else []
+        needed = config.privacy.samples and any(name in OF_SAMPLES for name, _ in self._asked)
+        self.columns: list[str] = feature_columns(config, layout) if needed else []
         self._kept: dict[Window, pa.Table] = {}
         self._reference: pa.Table | None = None
         if needed:
@@ -138,9 +140,11 @@ def _unlooked(handle: Handle, asked: Asked, reason: str, status: Status = "skipp
 
 def _reference(config: MonitorConfig, baseline: Baseline) -> pa.Table | str:
     """Return rows of the baseline's span, or why there are none."""
+    if not config.privacy.samples:
+        return NO_SAMPLES
     key = (config.model, baseline.version)
     if key not in _rows:
-        _rows[key] = _read(config, baseline, feature_columns(baseline.layout))
+        _rows[key] = _read(config, baseline, feature_columns(config, baseline.layout))
     return _rows[key]
 
 

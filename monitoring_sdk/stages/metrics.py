@@ -35,7 +35,7 @@ from monitoring_sdk.stages.operations import (
     null_ids_check,
     operations_checks,
     overdue_checks,
-    unreadable_labels,
+    unjudged_performance,
 )
 from monitoring_sdk.stages.performance import GROUP_ROWS, Judged, JudgedSlice, join_labels
 from monitoring_sdk.stages.quality import Quality, blocking
@@ -244,7 +244,7 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
     reason = quality.blocked or f"labels are due at {due:%Y-%m-%d %H:%M} UTC"
     found = _judge_all(handle, windows, ConceptChain(config, store, estimates), reason)
     if found.fault is not None:
-        operations.append(unreadable_labels(handle, found.fault))
+        operations.append(unjudged_performance(handle, found.fault))
     if handle.rows and not quality.blocked:
         null_ids = null_ids_check(handle, found.counts)
         operations += [null_ids] if null_ids is not None else []

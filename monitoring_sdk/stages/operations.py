@@ -227,11 +227,11 @@ def null_ids_check(handle: Handle, counts: LabelCounts | None = None) -> Check |
     )
 
 
-def unreadable_labels(handle: Handle, reason: str) -> Check:
-    """Say that labels could not be joined: performance is unknown, and nobody would see that."""
+def unjudged_performance(handle: Handle, reason: str) -> Check:
+    """Say that performance cannot be judged, for want of labels, ids or scores that can be read."""
     return Check(
         "quality",
-        "labels_readable",
+        "performance_inputs",
         handle.window,
         "alert",
         threshold_from="contract",
