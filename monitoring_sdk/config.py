@@ -21,7 +21,7 @@ from pydantic import (
 from monitoring_sdk import config_problems
 from monitoring_sdk.config_alarm import Alarm, Alerts, Event, Owner
 from monitoring_sdk.config_names import Task, is_metric, names_problems
-from monitoring_sdk.config_privacy import Privacy, shown_levels
+from monitoring_sdk.config_privacy import Privacy, Retention, shown_levels
 from monitoring_sdk.config_sections import (
     BaselineSettings,
     Columns,
@@ -130,6 +130,7 @@ class MonitorConfig(Section):
     alerts: Alerts = Alerts()
     retraining: Retraining | None = None
     privacy: Privacy = Privacy()
+    retention: Retention = Retention()
 
     @model_validator(mode="before")
     @classmethod
@@ -209,7 +210,7 @@ class MonitorConfig(Section):
         The first half is of what changes numbers: where it is the same, verdicts follow from
         numbers that are known.
         """
-        aside = {"owner", "source", "alerts", "retraining", "baseline", *_OF_VERDICTS}
+        aside = {"owner", "source", "alerts", "retraining", "baseline", "retention", *_OF_VERDICTS}
         data = self.model_dump(mode="json", exclude=aside, exclude_defaults=True)
         if self.baseline is not None:
             compared = {"phase", "reference", "length"}

@@ -1,14 +1,19 @@
-"""`privacy` of a monitor file: what is kept of the data beyond its counts."""
+"""`privacy` and `retention` of a monitor file: what is kept of the data, and for how long."""
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from monitoring_sdk.config_problems import not_allowed
 from monitoring_sdk.config_sections import Columns, Names, Section
+from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.profile.grid import MIN_COUNT
+from monitoring_sdk.window import parse_duration
 
 
 class Privacy(Section):
@@ -51,6 +56,31 @@ class Privacy(Section):
     def to_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+_YEARS = re.compile(r"(\d+)\s*y")
+
+
+def _keep(value: Any) -> timedelta:
+    """Read a length of time; a year is 366 days, so that nothing goes too early."""
+    years = _YEARS.fullmatch(str(value).strip())
+    try:
+        found = timedelta(days=366 * int(years[1])) if years else parse_duration(value)
+    except (ConfigError, OverflowError):
+        found = timedelta()
+    if found < timedelta(days=1):
+        raise not_allowed("not a length of time of a day or more", ["90d", "26w", "2y"])
+    return found
+
+
+Keep = Annotated[timedelta, BeforeValidator(_keep)]
+
+
+class Retention(Section):
+    """How long the inference log and the results are kept; without a length, for ever."""
+
+    log: Keep | None = None
+    results: Keep | None = None
 
 
 def shown_levels(columns: Columns | None, privacy: Privacy | None) -> list[str]:

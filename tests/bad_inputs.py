@@ -616,7 +616,8 @@ CASES: dict[str, tuple[Case, ...]] = {
             rows(lambda r: r.assign(score="high")),
             "alert",
             (
-                "quality/performance_inputs: alert, score: not a column of numbers: got 'large_string'",
+                "quality/performance_inputs: alert, score: not a column of numbers: "
+                "got 'large_string'",
             ),
         ),
         Case(

@@ -105,11 +105,11 @@ def test_a_column_without_levels_has_only_its_nulls_watched(strict: Left, usual:
         others = {c.status for name, c in own.items() if "null" not in name}
         assert others == {"undefined"}
         assert "privacy.drop_levels" in str(own["psi"].reason)
-    assert [c for c in strict.reports[-1].checks if c.name == "ks" and c.column == "size"][0].pages
+    assert next(c for c in strict.reports[-1].checks if c.name == "ks" and c.column == "size").pages
 
 
 def test_a_level_needs_so_many_rows_to_be_named(days: Path, strict: Left, usual: Left) -> None:
-    counts = {n: 0 for n in ("Bonn", "Ulm")}
+    counts = dict.fromkeys(("Bonn", "Ulm"), 0)
     for left in (usual, strict):
         grid = json.loads((left.out / "baselines/private/v1/grid.json").read_text())["columns"]
         levels = grid[SCRIPT]["levels"]
