@@ -20,8 +20,8 @@ LOGS = Path(".monitoring/log")
 ID = "id"
 
 AGGREGATES = (
-    "baselines, stored profiles and verdicts hold counts and moments of many rows, which no row can "
-    "be taken out of",
+    "baselines, stored profiles and verdicts hold counts and moments of many rows: no row can be "
+    "taken out of them",
     "sample.parquet beside a baseline holds rows without their ids: build a new baseline after "
     "erasing, or set privacy.samples: false",
     "rows that a serving process has not yet written to the log",
