@@ -63,6 +63,8 @@ def erase_rows(path: Path, ids: Mapping[str, str]) -> Erased | None:
     SourceError
         When the file cannot be read or written, or was changed meanwhile.
     """
+    # A link stays one: the file that it names is written anew.
+    path = path.resolve()
     try:
         before = path.stat()
         with pq.ParquetFile(path) as file:
