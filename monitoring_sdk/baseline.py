@@ -215,7 +215,17 @@ def from_files(files: Mapping[str, str]) -> Baseline:
             privacy=Privacy(**head.get("privacy", {})),
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-        raise BaselineError(f"the baseline is damaged: {type(error).__name__}: {error}") from None
+        raise BaselineError(_damage(files, error)) from None
+
+
+def _damage(files: Mapping[str, str], error: Exception) -> str:
+    """Say which file is no JSON, or else what is missing from the whole."""
+    for name in (n for n in files if n.endswith(".json")):
+        try:
+            json.loads(files[name])
+        except ValueError as found:
+            return f"{name} is damaged: {found}"
+    return f"the baseline is damaged: {type(error).__name__}: {error}"
 
 
 def _read_layout(columns: Mapping[str, Any]) -> Layout:

@@ -829,8 +829,8 @@ CASES: dict[str, tuple[Case, ...]] = {
             _half_a_baseline,
             "error",
             (
-                "BaselineError: …/baselines/small/v1: the baseline is damaged: "
-                "JSONDecodeError: Expecting ',' delimiter: line 5 column 151 (char 200)",
+                "BaselineError: …/baselines/small/v1: grid.json is damaged: "
+                "Expecting ',' delimiter: line 5 column 151 (char 200)",
             ),
         ),
         Case(

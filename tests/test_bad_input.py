@@ -112,6 +112,18 @@ def test_a_good_day_is_quiet_also_after_a_bad_one(
     assert told(look(scene, monkeypatch)) == told(before)
 
 
+def test_a_file_that_came_meanwhile_is_judged_at_the_next_look(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scene.store = f"sqlite:///{tmp_path}/store.db"
+    bad_inputs._appears(scene)
+    assert look(scene, monkeypatch).rows == bad_inputs.ROWS // 2
+    config, end = config_of(scene.folder), BAD.end + timedelta(hours=2)
+    store = open_store(scene.store)
+    assert stages.evaluate_window(config, BAD, end, store).rows == bad_inputs.ROWS
+    assert [r.rows for r in store.results("small", part="data")] == [bad_inputs.ROWS]
+
+
 def test_labels_that_are_mended_are_judged_at_the_next_look(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -98,6 +98,9 @@ def build_baseline(
     BaselineError
         When the span is not given, or has no rows.
     """
+    if inherit is not None and config.privacy.beyond(inherit.privacy):
+        # Its cells hold what this one may not keep.
+        inherit = None
     span = _span(config, start, end)
     source, parts = open_reference(config), parts_of_span(config, span)
     layout, windows = layout_of(config, source.schema()), parts.windows
