@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from monitoring_sdk.profile.categorical import nested_as_texts
 from monitoring_sdk.profile.levels import canonical_level
 from monitoring_sdk.profile.numeric import numeric_values
 
@@ -97,11 +98,7 @@ def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
 def _levels(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
     """Return the canonical levels of a column, and each row's position among them (-1: null)."""
     encoded = pa.concat_arrays(column.unify_dictionaries().chunks or [pa.nulls(0, column.type)])
-    if pa.types.is_nested(encoded.type):
-        # Arrow cannot tell lists apart; their texts can be.
-        encoded = pa.array(
-            [None if v is None else str(v) for v in encoded.to_pylist()], pa.string()
-        )
+    encoded = nested_as_texts(encoded)
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     raw = [None if v != v else v for v in encoded.dictionary.to_pylist()]

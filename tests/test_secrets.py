@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ SECRETS = {
     "HOOK_TOKEN": f"{MARK}-hook",
     "HOOK_SECRET": f"{MARK}-signing",
 }
+OLD = "2023-11-01"
 STORE = f"postgresql://me:{MARK}-store@127.0.0.1:9/db?connect_timeout=2"
 
 
@@ -43,7 +45,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = f"import os; open({str(folder / 'called')!r}, 'w').write(' '.join(os.sys.argv[1:]))"
     script += f"; print({'${HOOK_TOKEN}'!r}); raise SystemExit(3)"
     hook = {"command": [sys.executable, "-c", script, "${HOOK_TOKEN}"]}
-    document = monitor(folder, retraining={"when": ["drift"], "hook": hook})
+    more = {"retraining": {"when": ["drift"], "hook": hook}, "retention": {"log": "90d"}}
+    document = monitor(folder, **more)
     with open(folder / "private.yaml", "w") as out:
         YAML(typ="safe").dump(document, out)
     with pytest.MonkeyPatch.context() as patch:
@@ -61,6 +64,7 @@ def place(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setenv("MONITORING_BASELINES", str(built / "baselines"))
     monkeypatch.setenv("MONITORING_STORE", f"sqlite:///{tmp_path}/store.db")
     monkeypatch.setenv("MONITORING_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.chdir(tmp_path)
     with SlackServer() as slack:
         # The stand-in knows another token: it refuses this one, and may well quote it.
         monkeypatch.setenv("SLACK_BASE_URL", slack.base_url)
@@ -83,12 +87,19 @@ def test_a_run_leaves_no_secret_and_no_raw_value_anywhere(
     """The real flow on a real server: its artifacts, logs and states are looked at too."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
+    old, new = (place / f".monitoring/log/private/labels/date={d}" for d in (OLD, "2024-03-08"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "a.parquet").write_bytes(b"")
     with temporary_settings({PREFECT_API_URL: prefect_server.url}):
         end = day(DAYS - 1).end.isoformat()
         ran = called("run", built / "private.yaml", "--window-end", end, "--json", "--debug")
     assert ran.exit_code == 0, ran.stderr
     document = json.loads(ran.stdout)
     assert document["status"] == "alert"
+    # What `retention` says is done after the run.
+    assert (old.exists(), new.exists()) == (False, True)
+    shutil.rmtree(new)
     # The hook was given the secret all the same.
     assert (built / "called").read_text() == SECRETS["HOOK_TOKEN"]
     store = open_store()

@@ -60,6 +60,10 @@ def as_array(values: Any) -> pa.Array:
             values = pa.array([None if _is_null(v) else str(v) for v in values], pa.string())
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    if pa.types.is_nested(values.type):
+        raise SourceError(
+            f"a column of type {values.type}, where each row should have one number or class"
+        )
     if pa.types.is_floating(values.type):
         values = values.cast(pa.float64())
         return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
