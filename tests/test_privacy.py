@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import private_model
+import pyarrow as pa
 import pytest
 from private_model import DAYS, INJECTION, RAW, SCRIPT, day, kept_in, monitor
+from ruamel.yaml import YAML
 
 from monitoring_sdk import stages
 from monitoring_sdk.adapters import baselines
@@ -17,8 +19,11 @@ from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import MonitorConfig, parse_config
 from monitoring_sdk.config_privacy import Privacy
 from monitoring_sdk.errors import BaselineError, ConfigError
+from monitoring_sdk.profile.grid import NumericGrid, fit_numeric
+from monitoring_sdk.profile.numeric import profile_numeric
 from monitoring_sdk.render.markdown import report_markdown
 from monitoring_sdk.report import Report
+from monitoring_sdk.stages.checking import check_monitor
 
 STRICT = {"min_count": 50, "drop_levels": ["iban"], "extremes": False, "samples": False}
 
@@ -183,6 +188,30 @@ def test_levels_that_are_shown_anyway_cannot_be_dropped(tmp_path: Path) -> None:
     assert "privacy.drop_levels: y_pred is in columns.prediction" in text
     with pytest.raises(ConfigError, match="min_count"):
         parse_config(monitor(tmp_path, privacy={"min_count": 0}))
+
+
+def test_a_misspelt_column_is_told_by_check(days: Path, tmp_path: Path) -> None:
+    document = monitor(days, privacy={"drop_levels": ["ibam"]})
+    with open(tmp_path / "private.yaml", "w") as out:
+        YAML(typ="safe").dump(document, out)
+    (problem,) = [p for p in check_monitor(tmp_path / "private.yaml").problems if "privacy" in p]
+    assert "privacy.drop_levels: no such categorical column: got 'ibam'" in problem
+    assert "did you mean iban?" in problem
+
+
+def test_outermost_edges_have_so_many_values_beyond_them() -> None:
+    values = [*range(1000), *([5000.0] * 30)]
+    grid = fit_numeric(values, spare=20)
+    inside = [e for e in grid.edges.tolist() if e < 5000]
+    assert min(inside) >= 20
+    assert max(inside) < 980 + 20
+    # Thirty rows that share a value are no one's: it keeps its own cell.
+    assert 5000.0 in grid.edges
+    assert not {0.0, 999.0} & set(grid.edges.tolist())
+    profile = profile_numeric(pa.array(values), grid)
+    assert (profile.min, profile.max) == (None, None)
+    assert NumericGrid.from_dict(grid.to_dict()) == grid
+    assert fit_numeric([7.0] * 40, spare=20).edges.tolist()[0] == 7.0
 
 
 def test_logs_hold_no_values(
