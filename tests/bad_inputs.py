@@ -346,7 +346,13 @@ runs.
 
 A run that failed has lost nothing: the window is judged when the input is mended and it is run
 again (`monitoring run FILE --window-end T`, or `backfill`). Of rows that come later, the window's
-verdict is revised at the next look at it."""
+verdict is revised at the next look at it.
+
+`python -m benchmarks.bad_columns` goes further: every column of two richer models (a binary one and
+a regression, with weights, versions, segments, latency, text, moments and an embedding) comes as
+words, lists, structs, bytes, moments, nulls, infinities and so on, or is missing. Of 306 and 288
+windows 292 and 274 ended in a report and 14 and 14, all of them of the timestamp, in one error;
+none in a crash."""
 
 SPRING = Window(datetime(2024, 3, 10, 5, tzinfo=UTC), datetime(2024, 3, 11, 4, tzinfo=UTC))
 AUTUMN = Window(datetime(2024, 11, 3, 4, tzinfo=UTC), datetime(2024, 11, 4, 5, tzinfo=UTC))
