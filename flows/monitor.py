@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.steps import follow_up, model_name, must_have_looked, say, window_of
+from flows.steps import follow_up, keep_within, model_name, must_have_looked, say, window_of
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
@@ -74,6 +74,8 @@ def monitor(
             follow_up(config, report, store)
             report = stages.refreshed(report, store)
         publish(config, whole(report), store, page=page)
+        if not dry_run:
+            keep_within(config, store)
     finally:
         store.close()
     say(f"{config.model} {window_label(config, window)}: {report.status}")

@@ -16,6 +16,7 @@ from monitoring_sdk.adapters.notify import PRINTED
 from monitoring_sdk.adapters.outbox import OPEN
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.config_privacy import Retention
 from monitoring_sdk.errors import ConfigError, MonitoringError
 from monitoring_sdk.report import Report
 from monitoring_sdk.window import Window, parse_time
@@ -72,6 +73,19 @@ def follow_up(config: MonitorConfig, report: Report, store: Store) -> None:
         send_slack_alert(config, whole(report), store)
     if due(store, config.model, TRIGGERS):
         trigger_retraining(config, whole(report), store)
+
+
+def keep_within(config: MonitorConfig, store: Store) -> None:
+    """Remove what is older than the monitor file says; where that fails, the next run goes on."""
+    if config.retention == Retention():
+        return
+    try:
+        found = stages.retain(config, store)
+    except (MonitoringError, OSError) as error:
+        get_run_logger().warning(f"{config.model}: retention: {type(error).__name__}")
+        return
+    if found.files or found.verdicts:
+        get_run_logger().info(found.text())
 
 
 def due(store: Store, model: str, kinds: Collection[str]) -> bool:

@@ -18,6 +18,7 @@ from monitoring_sdk.alarms.series import (
 )
 from monitoring_sdk.alarms.watching import Watching
 from monitoring_sdk.comparison import Comparison, Recent
+from monitoring_sdk.config_privacy import Privacy
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.measure import Layout, Measurement
 from monitoring_sdk.profile.grid import Grid
@@ -53,6 +54,8 @@ class Baseline:
         The newest windows of the span, where they are compared with windows before them.
     joint : JointSpec
         What is counted of whole rows; nothing in the baselines of an older version.
+    privacy : Privacy
+        What was asked to be kept of the data.
     watching : Watching or None
         What alarms are set on; None in the baselines of an older version.
     """
@@ -76,6 +79,7 @@ class Baseline:
     recent: tuple[Recent, ...] = ()
     joint: JointSpec = field(default_factory=JointSpec)
     watching: Watching | None = None
+    privacy: Privacy = field(default_factory=Privacy)
 
     @property
     def rows(self) -> int:
@@ -127,6 +131,8 @@ def to_files(baseline: Baseline) -> dict[str, str]:
         "segmentations": [s.to_dict() for s in baseline.segmentations],
         "notes": list(baseline.notes),
     }
+    if asked := baseline.privacy.to_dict():
+        head["privacy"] = asked
     profile = baseline.profile.to_dict()
     slices = profile.pop("slices", {})
     whole, parts = split_series(baseline.reference, _slice_keys(baseline.segmentations, slices))
@@ -206,9 +212,20 @@ def from_files(files: Mapping[str, str]) -> Baseline:
             watching=Watching.from_dict(json.loads(files["alarms.json"]))
             if "alarms.json" in files
             else None,
+            privacy=Privacy(**head.get("privacy", {})),
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-        raise BaselineError(f"the baseline is damaged: {type(error).__name__}: {error}") from None
+        raise BaselineError(_damage(files, error)) from None
+
+
+def _damage(files: Mapping[str, str], error: Exception) -> str:
+    """Say which file is no JSON, or else what is missing from the whole."""
+    for name in (n for n in files if n.endswith(".json")):
+        try:
+            json.loads(files[name])
+        except ValueError as found:
+            return f"{name} is damaged: {found}"
+    return f"the baseline is damaged: {type(error).__name__}: {error}"
 
 
 def _read_layout(columns: Mapping[str, Any]) -> Layout:

@@ -21,6 +21,7 @@ from pydantic import (
 from monitoring_sdk import config_problems
 from monitoring_sdk.config_alarm import Alarm, Alerts, Event, Owner
 from monitoring_sdk.config_names import Task, is_metric, names_problems
+from monitoring_sdk.config_privacy import Privacy, Retention, shown_levels
 from monitoring_sdk.config_sections import (
     BaselineSettings,
     Columns,
@@ -128,6 +129,8 @@ class MonitorConfig(Section):
     calendar: tuple[Event, ...] = ()
     alerts: Alerts = Alerts()
     retraining: Retraining | None = None
+    privacy: Privacy = Privacy()
+    retention: Retention = Retention()
 
     @model_validator(mode="before")
     @classmethod
@@ -161,6 +164,7 @@ class MonitorConfig(Section):
             *_calendar_faults(self.calendar, self.window),
             *_rules_without_column(self.thresholds),
             *_parts_lack(self.task, self.columns, self.versions),
+            *shown_levels(self.columns, self.privacy),
         ]
         if problems:
             raise ValueError("; ".join(problems))
@@ -206,7 +210,7 @@ class MonitorConfig(Section):
         The first half is of what changes numbers: where it is the same, verdicts follow from
         numbers that are known.
         """
-        aside = {"owner", "source", "alerts", "retraining", "baseline", *_OF_VERDICTS}
+        aside = {"owner", "source", "alerts", "retraining", "baseline", "retention", *_OF_VERDICTS}
         data = self.model_dump(mode="json", exclude=aside, exclude_defaults=True)
         if self.baseline is not None:
             compared = {"phase", "reference", "length"}
@@ -247,6 +251,7 @@ def _between_sections(filled: dict[str, Any]) -> list[str]:
             section(Columns, "columns"),
             section(Versions, "versions") if filled.get("versions") else None,
         ),
+        *shown_levels(section(Columns, "columns"), section(Privacy, "privacy")),
     ]
 
 

@@ -117,7 +117,7 @@ class Partition(Section):
 class SourceSpec(Section):
     """Where rows come from: files (`path`), or a database (`url` with `table` or `query`)."""
 
-    path: str | None = None
+    path: str | None = Field(default=None, repr=False)
     partition: Partition | None = None
     url: str | None = Field(default=None, repr=False)
     table: str | None = None

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from monitoring_sdk.profile.categorical import nested_as_texts
+
 TEXT = pa.large_string()
 # Whole floats up to here are exact, so that 1.0 can stand for the id 1.
 _EXACT = float(2**53)
@@ -27,6 +29,7 @@ def id_column(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    column = nested_as_texts(column)
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         column = _whole(column)
@@ -157,9 +160,10 @@ def _hash_column(column: pa.Array) -> NDArray[np.uint64]:
         else:
             numbers = numbers.astype(np.int64)
         return _mix(numbers.view(np.uint64))
-    objects = column.cast(TEXT).to_numpy(zero_copy_only=False) if column.type != TEXT else None
-    if objects is None:
-        objects = column.to_numpy(zero_copy_only=False)
+    as_bytes = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    if column.type != TEXT and not any(is_kind(column.type) for is_kind in as_bytes):
+        column = nested_as_texts(column).cast(TEXT)
+    objects = column.to_numpy(zero_copy_only=False)
     return _mix(pd.util.hash_array(objects, categorize=False))
 
 

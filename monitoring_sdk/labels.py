@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from monitoring_sdk.label_keys import TEXT, IdKeys, fingerprint
 from monitoring_sdk.label_stream import LabelCounts, SeenLabels, chunks, select
+from monitoring_sdk.profile.categorical import nested_as_texts
 
 # Looking ids up costs a hash table over the predictions, so small batches are put together.
 CHUNK_ROWS = 1 << 18
@@ -232,7 +233,7 @@ def _repeats(
     codes: NDArray[np.int64], times: NDArray[np.int64], values: pa.Array
 ) -> tuple[int, int]:
     """Count the rows that repeat an earlier one, and the ids with more than one label."""
-    names = values.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    names = nested_as_texts(values).dictionary_encode().indices.to_numpy(zero_copy_only=False)
     rows = pd.DataFrame({"id": codes, "label": names, "at": times})
     pairs = rows[["id", "label"]].drop_duplicates()
     conflicting = pairs["id"][pairs["id"].duplicated()]

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from monitoring_sdk.profile.categorical import nested_as_texts
 from monitoring_sdk.profile.levels import canonical_level
 from monitoring_sdk.profile.numeric import numeric_values
 
@@ -74,14 +75,16 @@ class Coder:
         return out
 
 
-def fit_coder(table: pa.Table, numeric: Sequence[str], categorical: Sequence[str]) -> Coder:
-    """Learn the levels of the category columns from reference rows."""
+def fit_coder(
+    table: pa.Table, numeric: Sequence[str], categorical: Sequence[str], fewest: int = 1
+) -> Coder:
+    """Learn the levels of the category columns that have so many reference rows."""
     levels = []
     for name in categorical:
         names, codes = _levels(table.column(name))
         counts = np.bincount(codes[codes >= 0], minlength=len(names))
         order = sorted(range(len(names)), key=lambda i: (-int(counts[i]), names[i]))
-        levels.append(tuple(names[i] for i in order[:MOST_LEVELS]))
+        levels.append(tuple(names[i] for i in order[:MOST_LEVELS] if counts[i] >= fewest))
     return Coder(tuple(numeric), tuple(categorical), tuple(levels))
 
 
@@ -95,6 +98,7 @@ def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
 def _levels(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
     """Return the canonical levels of a column, and each row's position among them (-1: null)."""
     encoded = pa.concat_arrays(column.unify_dictionaries().chunks or [pa.nulls(0, column.type)])
+    encoded = nested_as_texts(encoded)
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     raw = [None if v != v else v for v in encoded.dictionary.to_pylist()]

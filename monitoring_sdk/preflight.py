@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from monitoring_sdk.errors import did_you_mean
+from monitoring_sdk.profile.categorical import nested_as_texts
 from monitoring_sdk.report import Check, Severity, Status
 from monitoring_sdk.window import Window
 
@@ -250,7 +251,8 @@ def duplicates(ids: Sequence[pa.Array | pa.ChunkedArray]) -> int:
     if not ids:
         return 0
     names = [str(i) for i in range(len(ids))]
-    table = pa.table(dict(zip(names, ids, strict=True))).drop_null()
+    plain = [nested_as_texts(c) for c in ids]
+    table = pa.table(dict(zip(names, plain, strict=True))).drop_null()
     return int(table.num_rows - table.group_by(names).aggregate([]).num_rows)
 
 

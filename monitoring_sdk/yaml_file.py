@@ -15,6 +15,9 @@ from ruamel.yaml.constructor import SafeConstructor
 
 from monitoring_sdk.errors import ConfigError
 
+AS_WRITTEN = "retraining.hook.command"
+"""Arguments wait in the store until they are called: variables are taken then, not before."""
+
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -83,6 +86,8 @@ def interpolate(
 ) -> Any:
     """Replace every `${NAME}` in the texts of a document; a missing variable is a problem.
 
+    Those of a hook's command stay as they are written: `replaced` takes them when it is called.
+
     Examples
     --------
     >>> interpolate({"url": "${DB}"}, "", [], {"DB": "sqlite://"})
@@ -102,4 +107,16 @@ def interpolate(
     for name in _VARIABLE.findall(value):
         if name not in env:
             problems.append(f"{where}: the environment variable {name} is not set")
-    return _VARIABLE.sub(lambda match: env.get(match[1], ""), value)
+    return value if where.startswith(AS_WRITTEN) else replaced(value, env)
+
+
+def replaced(text: str, env: Mapping[str, str] | None = None) -> str:
+    """Replace every `${NAME}` in a text; one that is not set is empty.
+
+    Examples
+    --------
+    >>> replaced("Bearer ${TOKEN}", {"TOKEN": "abc"})
+    'Bearer abc'
+    """
+    env = os.environ if env is None else env
+    return _VARIABLE.sub(lambda match: env.get(match[1], ""), text)

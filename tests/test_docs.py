@@ -32,7 +32,15 @@ def test_the_readmes_monitor_file_is_valid(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/architecture.md", "docs/configuration.md", "docs/feedback.md"]
+    "page",
+    [
+        "README.md",
+        "SECURITY.md",
+        "docs/architecture.md",
+        "docs/configuration.md",
+        "docs/feedback.md",
+        "docs/privacy.md",
+    ],
 )
 def test_links_between_pages_lead_somewhere(page: str):
     path = ROOT / page

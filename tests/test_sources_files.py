@@ -98,6 +98,19 @@ def test_a_day_of_23_hours_holds_its_rows(tmp_path):
     assert [len(rows(path, ["i"], window=w)) for w in days] == [24, 23, 24]
 
 
+def test_rows_without_a_moment_are_counted_by_the_footers_near_a_window(tmp_path):
+    later = [DAY.end + timedelta(hours=h) for h in range(3)]
+    near = [None, DAY.start.replace(tzinfo=None), None]
+    write(tmp_path / "a.parquet", {"ts": pa.array(near, pa.timestamp("us")), "i": range(3)})
+    write(tmp_path / "b.parquet", {"ts": pa.array([*later, None]), "i": range(4)})
+    source = open_source(SourceSpec(path=str(tmp_path)))
+    assert source.undated(DAY, TS) == 2
+    assert source.undated(None, TS) == 3
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "csv" / "a.csv").write_text("ts,i\n2013-06-03 01:00:00,1\n,2\n")
+    assert open_source(SourceSpec(path=str(tmp_path / "csv"))).undated(DAY, TS) is None
+
+
 def test_until_is_inside_and_needs_no_window(tmp_path):
     path = write(tmp_path / "a.parquet", {"ts": pa.array(EDGES, pa.timestamp("us")), "i": range(6)})
     found = rows(path, ["i"], window=None, until=DAY.end)

@@ -125,6 +125,38 @@ def test_a_query_cannot_write_even_by_a_function(url):
     assert open_source(SourceSpec(url=url, table="Odd rows")).count(None, None) == 4
 
 
+ENDING = 'SELECT i FROM "Odd rows") AS s; {}DELETE FROM "Odd rows"; SELECT * FROM (SELECT 1 AS i'
+
+
+@pytest.mark.parametrize(
+    "end", ["", "COMMIT; ", "ROLLBACK; SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE; "]
+)
+def test_a_query_that_ends_the_read_only_transaction_is_refused(url, end):
+    """A driver that sends several statements at once would run what follows the COMMIT."""
+    source = open_source(SourceSpec(url=url, query=ENDING.format(end)))
+    at = TimestampColumn(column="i", unit="s")
+    for look in (
+        source.schema,
+        lambda: list(source.scan(["i"])),
+        lambda: source.count(None, None),
+        lambda: source.count(DAY, at),
+        lambda: source.bounds(at),
+    ):
+        with pytest.raises(SourceError, match="multiple commands"):
+            look()
+    assert open_source(SourceSpec(url=url, table="Odd rows")).count(None, None) == 4
+
+
+def test_names_are_quoted(url):
+    with psycopg.connect(url) as connection:
+        connection.execute('CREATE TABLE IF NOT EXISTS "x; y" ("""; drop table x; --" int)')
+        connection.execute('INSERT INTO "x; y" VALUES (7)')
+    source = open_source(SourceSpec(url=url, table="x; y"))
+    assert source.schema().names == ['"; drop table x; --']
+    assert [b.column(0).to_pylist() for b in source.scan(source.schema().names)] == [[7]]
+    assert source.count(None, None) == 1
+
+
 def test_errors_name_the_place_and_no_password(url):
     with pytest.raises(SourceError, match=r"no such table|does not exist") as caught:
         open_source(SourceSpec(url=url, table="absent")).count(None, None)

@@ -20,6 +20,7 @@ from typing import IO, Any
 from monitoring_sdk.adapters.outbox import Claimed
 from monitoring_sdk.adapters.outcome import Outcome, redact
 from monitoring_sdk.decision import Message
+from monitoring_sdk.yaml_file import replaced
 
 TAIL = 2000
 
@@ -46,7 +47,7 @@ class CommandSender:
 
     The command learns what it is for from its environment: `MONITORING_TRIGGER_ID`,
     `MONITORING_MODEL`, `MONITORING_INCIDENT_ID` and `MONITORING_WINDOW_END`. Its arguments are
-    passed on as they stand.
+    passed on as they stand, but for `${NAME}`, which takes a variable of this process.
     """
 
     timeout: timedelta = timedelta(hours=1)
@@ -63,7 +64,7 @@ class CommandSender:
 
     def send(self, claimed: Claimed) -> Outcome:
         """Run the command; a status other than 0 is tried again later."""
-        arguments = [str(a) for a in claimed.message.payload["command"]]
+        arguments = [replaced(str(a)) for a in claimed.message.payload["command"]]
         with tempfile.TemporaryFile() as output:
             try:
                 process = subprocess.Popen(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from monitoring_sdk.adapters.outbox import Claimed
+from monitoring_sdk.adapters.redaction import redact
 
-SECRETS = ("SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL", "MONITORING_API_KEY", "MONITORING_STORE")
+__all__ = ["Outcome", "Sender", "redact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,3 @@ class Sender(Protocol):
 
     def send(self, claimed: Claimed) -> Outcome:
         """Send one message; one that is `ambiguous` must not be sent twice where that shows."""
-
-
-def redact(text: str, environ: Mapping[str, str] | None = None) -> str:
-    """Return a text without the secrets that this process was given in its environment.
-
-    Examples
-    --------
-    >>> redact("refused: xoxb-123", {"SLACK_BOT_TOKEN": "xoxb-123"})
-    'refused: ***'
-    """
-    environ = os.environ if environ is None else environ
-    for name in SECRETS:
-        if len(environ.get(name, "")) > 3:
-            text = text.replace(environ[name], "***")
-    return text

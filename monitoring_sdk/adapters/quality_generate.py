@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from monitoring_sdk.config_privacy import Privacy
 from monitoring_sdk.config_sections import Expectation
 
 # What a window's limits give way to: chance so small that no year of windows meets it.
@@ -17,7 +18,6 @@ _TAIL = 1e-6
 _ERRORS = 4
 _FEWEST_ROWS = 20
 _MOST_LEVELS = 1000
-_RARE = 20
 
 
 def generate(
@@ -25,6 +25,7 @@ def generate(
     kinds: Mapping[str, str],
     window_rows: int | Sequence[int],
     window_means: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    privacy: Privacy | None = None,
 ) -> tuple[Expectation, ...]:
     """Derive expectations, all of severity warning, from reference rows.
 
@@ -40,6 +41,8 @@ def generate(
     window_means : mapping of str to sequence of float
         The mean of a column in each reference window: what it does from day to day, as weather or
         a week does, is beyond the error of a sample.
+    privacy : Privacy, optional
+        Which levels may be named, and how near to the extremes a limit may come.
 
     Returns
     -------
@@ -47,9 +50,9 @@ def generate(
         Numeric: 99 % of the values lie between the .001 and .999 quantiles, and the mean within
         4 two-sample standard errors and 4 standard deviations of the windows' means, as a root of
         the sum of squares (more, where skewness asks for it). Categorical: 95 % of the
-        values are among the levels with at least 20 rows (no rarer level is named). Both: no more
-        nulls than the reference's share and 3 standard errors. In small windows, where one value
-        is a large share, the limits give way to what chance brings once in a million windows.
+        values are among the levels with at least `min_count` rows (no rarer one is named). Both:
+        no more nulls than the reference's share and 3 standard errors. In small windows, where one
+        value is a large share, the limits give way to what chance brings once in a million windows.
 
     Examples
     --------
@@ -62,6 +65,7 @@ def generate(
     if not sizes:
         return ()
     found: list[Expectation] = []
+    privacy = privacy or Privacy()
     for column, kind in kinds.items():
         values = sample.get(column)
         if values is None or values.empty:
@@ -71,9 +75,10 @@ def generate(
         if known.empty:
             continue
         if kind == "numeric":
-            found += _numeric(column, known, min(sizes), window_means.get(column, ()))
-        else:
-            found += _categorical(column, known, min(sizes))
+            means = window_means.get(column, ())
+            found += _numeric(column, known, min(sizes), means, privacy.spare)
+        elif not privacy.drops(column):
+            found += _categorical(column, known, min(sizes), privacy.min_count)
     return tuple(found)
 
 
@@ -109,7 +114,7 @@ def _nulls(column: str, values: pd.Series, size: int) -> list[Expectation]:
 
 
 def _numeric(
-    column: str, known: pd.Series, size: int, window_means: Sequence[float]
+    column: str, known: pd.Series, size: int, window_means: Sequence[float], spare: int
 ) -> list[Expectation]:
     if not (pd.api.types.is_numeric_dtype(known) or pd.api.types.is_bool_dtype(known)):
         return []
@@ -117,7 +122,9 @@ def _numeric(
     finite = numbers[np.isfinite(numbers)]
     if not finite.size:
         return []
-    low, high = (float(q) for q in np.quantile(finite, [0.001, 0.999]))
+    # The quantile at (spare + 1) / n has at least so many values beyond it.
+    tail = min(0.5, max(0.001, (spare + 1) / finite.size if spare else 0.0))
+    low, high = (float(q) for q in np.quantile(finite, [tail, 1 - tail]))
     outside = int(np.sum((numbers < low) | (numbers > high)))
     found = []
     limit = _allowed(outside, len(numbers), size, 0.01)
@@ -151,9 +158,9 @@ def _mean_bounds(
     }
 
 
-def _categorical(column: str, known: pd.Series, size: int) -> list[Expectation]:
+def _categorical(column: str, known: pd.Series, size: int, min_count: int) -> list[Expectation]:
     counts = known.value_counts()
-    kept = counts[counts >= _RARE]
+    kept = counts[counts >= min_count]
     if kept.empty or len(kept) > _MOST_LEVELS:
         return []
     limit = _allowed(int(counts.sum() - kept.sum()), int(counts.sum()), size, 0.05)

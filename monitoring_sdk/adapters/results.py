@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from monitoring_sdk.adapters.schema import result
+from monitoring_sdk.adapters.schema import profile, result
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.report import Check
 from monitoring_sdk.window import Window
@@ -126,6 +126,20 @@ def row_of(found: sa.Row[Any]) -> ResultRow:
         unpack_checks(bytes(found.checks), window),
         found.revision,
     )
+
+
+def remove(
+    connection: sa.Connection, model: str, before: datetime, keep: Window | None
+) -> tuple[int, int]:
+    """Remove verdicts and profiles of windows that end by a moment and do not lie in a span."""
+    counts = []
+    for table in (result, profile):
+        old = sa.and_(table.c.model == model, table.c.window_end <= before)
+        if keep is not None:
+            inside = sa.and_(table.c.window_start >= keep.start, table.c.window_end <= keep.end)
+            old = sa.and_(old, ~inside)
+        counts.append(connection.execute(table.delete().where(old)).rowcount)
+    return counts[0], counts[1]
 
 
 def select_newest() -> sa.Select[Any]:

@@ -232,6 +232,22 @@ class Store(Overview):
             packed = connection.execute(sa.select(profile.c.body).where(same)).scalar()
         return None if packed is None else results.unpack_json(packed)
 
+    def forget(self, model: str, before: datetime, keep: Window | None) -> tuple[int, int]:
+        """Remove a model's verdicts and profiles of windows that end by a moment.
+
+        Parameters
+        ----------
+        keep : Window, optional
+            Windows in this span stay.
+
+        Returns
+        -------
+        tuple of int
+            Verdicts and profiles that are gone.
+        """
+        with self._writing("cannot remove results") as connection:
+            return results.remove(connection, model, before, keep)
+
     def messages(self, state: OutboxState | None = None) -> list[OutboxRow]:
         """Return the outbox, or its rows of one state, in the order of their coming."""
         query = sa.select(outbox_table).order_by(outbox_table.c.seq)

@@ -7,6 +7,7 @@ import click
 from monitoring_sdk.cli.evaluating import backfill, replay, run
 from monitoring_sdk.cli.explaining import explain
 from monitoring_sdk.cli.feedback import incident, silence, status
+from monitoring_sdk.cli.keeping import erase, retention
 from monitoring_sdk.cli.setting_up import baseline, check, init
 from monitoring_sdk.cli.telling import deliver, diagnose, report
 
@@ -31,5 +32,6 @@ def main() -> None:
 _SETTING_UP = (init, check, baseline)
 _LOOKING = (run, backfill, replay, diagnose)
 _TELLING = (status, explain, incident, silence, deliver, report)
-for command in (*_SETTING_UP, *_LOOKING, *_TELLING):
+_KEEPING = (erase, retention)
+for command in (*_SETTING_UP, *_LOOKING, *_TELLING, *_KEEPING):
     main.add_command(command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
@@ -23,24 +24,25 @@ def told(debug: bool) -> Iterator[None]:
     """End with the exit status that a failure stands for, its reason on stderr."""
     try:
         yield
-    except ConfigError as error:
-        if debug:
-            raise
-        click.echo(str(error), err=True)
-        sys.exit(2)
-    except MonitoringError as error:
-        if debug:
-            raise
-        click.echo(str(error), err=True)
-        sys.exit(1)
-    except ModuleNotFoundError as error:
-        if debug or (error.name or "").startswith(("monitoring_sdk", "flows", "tasks")):
-            raise
-        click.echo(
-            f"{error}: install the extra it belongs to: pip install 'monitoring-sdk[pipeline]'",
-            err=True,
-        )
-        sys.exit(1)
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        # Whatever raised it, no secret of the environment gets to a terminal, or into its log.
+        from monitoring_sdk.adapters.redaction import redact
+
+        text = "".join(traceback.format_exception(error)) if debug else _reason(error)
+        click.echo(redact(text).rstrip(), err=True)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MonitoringError):
+        return str(error)
+    ours = ("monitoring_sdk", "flows", "tasks")
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith(ours):
+        return f"{error}: install the extra it belongs to: pip install 'monitoring-sdk[pipeline]'"
+    # What it says may hold values of the data.
+    return f"unexpected: {type(error).__name__}; --debug shows where"
 
 
 def common(function: Command) -> Command:

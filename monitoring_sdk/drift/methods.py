@@ -27,6 +27,8 @@ NULLS = 0.003
 UNSEEN = 0.001
 RATIO = 0.1
 
+NO_LEVELS = "no level of this column is kept: privacy.drop_levels"
+
 
 @dataclass(frozen=True)
 class DriftMethod:
@@ -161,6 +163,8 @@ def drift(name: str, reference: ColumnProfile, current: ColumnProfile, grid: Col
     method = METHODS.get(name)
     if method is None:
         raise ConfigError(explain("unknown drift method", got=name, allowed=list(METHODS)))
+    if getattr(grid, "dropped", False) and name != "null_share":
+        return Value.undefined(NO_LEVELS, n=current.rows)
     try:
         return method.compute(reference, current, grid)
     except Undefined as why:

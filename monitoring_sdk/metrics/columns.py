@@ -60,6 +60,10 @@ def as_array(values: Any) -> pa.Array:
             values = pa.array([None if _is_null(v) else str(v) for v in values], pa.string())
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    if pa.types.is_nested(values.type):
+        raise SourceError(
+            f"a column of type {values.type}, where each row should have one number or class"
+        )
     if pa.types.is_floating(values.type):
         values = values.cast(pa.float64())
         return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
@@ -204,8 +208,9 @@ def as_scores(values: Any, *, where: str = "score") -> NDArray[np.float64]:
         array = array.cast(pa.int8())
     try:
         numbers = array.cast(pa.float64(), safe=not pa.types.is_integer(array.type))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # What Arrow says of it quotes a value.
         raise SourceError(
-            explain(f"not a column of numbers ({error})", where=where, got=str(array.type))
+            explain("not a column of numbers", where=where, got=str(array.type))
         ) from None
     return np.asarray(numbers.fill_null(np.nan).to_numpy(zero_copy_only=False), dtype=np.float64)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from monitoring_sdk.errors import ConfigError, explain
+from monitoring_sdk.errors import ConfigError, SourceError, explain
 from monitoring_sdk.metrics.columns import as_array, as_scores
 from monitoring_sdk.value import Value
 
@@ -209,4 +209,7 @@ def operation(name: str, served: Served) -> Value:
     """
     if name not in OPERATIONS:
         raise ConfigError(explain("unknown operation", got=name, allowed=sorted(OPERATIONS)))
-    return OPERATIONS[name].compute(served)
+    try:
+        return OPERATIONS[name].compute(served)
+    except SourceError as error:
+        return Value.undefined(str(error), n=served.rows)

@@ -169,6 +169,10 @@ def profile_categorical(
     >>> p.counts.tolist(), p.other, p.unseen, p.nulls
     ([2, 1], 1, 1, 1)
     """
+    if grid.dropped:
+        nulls = pc.sum(pc.is_null(array, nan_is_null=True)).as_py() or 0
+        known = len(array) - nulls
+        return CategoricalProfile(len(array), nulls, np.zeros(0, np.int64), known, 0)
     values, counts = _distinct(array)
     kept = np.zeros(len(grid.levels), dtype=np.int64)
     other = unseen = 0
@@ -239,6 +243,19 @@ def _distinct(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     return array.dictionary.take(pa.array(used)), counts[used]
 
 
+def nested_as_texts(array: pa.Array) -> pa.Array:
+    """Return lists and structs as their texts, which Arrow can tell apart; others as they are.
+
+    Examples
+    --------
+    >>> nested_as_texts(pa.array([["a"], None])).to_pylist()
+    ["['a']", None]
+    """
+    if not pa.types.is_nested(array.type):
+        return array
+    return pa.array([None if v is None else str(v) for v in array.to_pylist()], pa.string())
+
+
 def _value_counts(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     if array.type in (pa.string_view(), pa.binary_view()):
         # Arrow counts the nulls of a view as empty text.
@@ -246,7 +263,5 @@ def _value_counts(array: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     try:
         table = array.value_counts()
     except pa.ArrowNotImplementedError:  # lists, structs: no hash in Arrow
-        rows = array.to_pylist()
-        texts = pa.array([None if v is None else str(v) for v in rows], pa.string())
-        table = texts.value_counts()
+        table = nested_as_texts(array).value_counts()
     return table.field(0), table.field(1).to_numpy().astype(np.int64, copy=False)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitoring_sdk.errors import ConfigError, SourceError, explain
-from monitoring_sdk.profile.grid import hash_level
+from monitoring_sdk.profile.grid import MIN_COUNT, hash_level
 from monitoring_sdk.profile.reconstruction import Reconstruction, fit_reconstruction
 
 VOCABULARY = 20_000
@@ -115,6 +115,7 @@ def fit_derived(
     pca: bool = True,
     timezone: str = "UTC",
     salt: str = "",
+    min_count: int = MIN_COUNT,
 ) -> DerivedSpec:
     """Learn from reference rows what derived columns need.
 
@@ -131,6 +132,8 @@ def fit_derived(
         An IANA name.
     salt : str
         What the hashes of words are salted with.
+    min_count : int
+        Levels with fewer rows have no share of their own in `pca_error`.
 
     Raises
     ------
@@ -154,7 +157,7 @@ def fit_derived(
         tuple(datetimes),
         timezone,
         salt,
-        fit_reconstruction(table, numeric, categorical) if pca else None,
+        fit_reconstruction(table, numeric, categorical, min_count) if pca else None,
     )
     taken = sorted(set(spec.columns) & set(table.column_names))
     if taken:

@@ -53,10 +53,14 @@ class NumericGrid:
         Strictly increasing.
     deciles : array of int64
         Indices of the edges that are the reference's inner deciles, each once.
+    extremes : bool
+        Whether profiles keep the smallest and the largest value. Without, no edge is one of the
+        reference's outermost values either.
     """
 
     edges: NDArray[np.float64]
     deciles: NDArray[np.int64]
+    extremes: bool = True
 
     @cached_property
     def atoms(self) -> NDArray[np.int64]:
@@ -85,12 +89,14 @@ class NumericGrid:
             isinstance(other, NumericGrid)
             and np.array_equal(self.edges, other.edges)
             and np.array_equal(self.deciles, other.deciles)
+            and self.extremes == other.extremes
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; the floats read back exactly."""
         edges = [x if np.isfinite(x) else str(x) for x in self.edges.tolist()]
-        return {"kind": "numeric", "edges": edges, "deciles": self.deciles.tolist()}
+        data = {"kind": "numeric", "edges": edges, "deciles": self.deciles.tolist()}
+        return data if self.extremes else {**data, "extremes": False}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NumericGrid:
@@ -98,7 +104,8 @@ class NumericGrid:
         edges = np.array([float(x) for x in data["edges"]], dtype=np.float64)
         if not bool(np.all(edges[1:] > edges[:-1])):
             raise ValueError("the edges of a numeric grid must increase")
-        return cls(edges, np.array(data["deciles"], dtype=np.int64))
+        deciles = np.array(data["deciles"], dtype=np.int64)
+        return cls(edges, deciles, data.get("extremes", True))
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,8 @@ class CategoricalGrid:
     apart : int, optional
         So many levels, the most frequent, are cells of their own in distances, and the rest are
         one cell; None: all of them.
+    dropped : bool
+        No level is kept in any form: what has one counts as `other`, and is not sketched.
     """
 
     levels: tuple[str, ...]
@@ -127,6 +136,7 @@ class CategoricalGrid:
     salt: str = ""
     closed: bool = True
     apart: int | None = None
+    dropped: bool = False
 
     @cached_property
     def index(self) -> Mapping[str, int]:
@@ -146,13 +156,15 @@ class CategoricalGrid:
             "salt": self.salt,
             "closed": self.closed,
         }
-        return data if self.apart is None else {**data, "apart": self.apart}
+        data |= {} if self.apart is None else {"apart": self.apart}
+        return {**data, "dropped": True} if self.dropped else data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CategoricalGrid:
         """Read the JSON form back."""
         levels, rare = tuple(data["levels"]), frozenset(data["rare"])
-        return cls(levels, rare, data["salt"], data["closed"], data.get("apart"))
+        more = data.get("apart"), data.get("dropped", False)
+        return cls(levels, rare, data["salt"], data["closed"], *more)
 
 
 @dataclass(frozen=True)
@@ -208,7 +220,7 @@ def _quantiles(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[
     return np.clip(found, values[0], values[-1])
 
 
-def fit_numeric(values: ArrayLike) -> NumericGrid:
+def fit_numeric(values: ArrayLike, spare: int = 0) -> NumericGrid:
     """Place the edges of a numeric column at the quantiles of its finite reference values.
 
     The edges are the (linear) quantiles at 1/200 ... 199/200, the min and the float after the max.
@@ -219,6 +231,9 @@ def fit_numeric(values: ArrayLike) -> NumericGrid:
     ----------
     values : array_like, shape (n,)
         Reference values; NaN and infinities are left out.
+    spare : int
+        Where given, so many values lie beyond the outermost edges on either side, and profiles
+        keep no extremes.
 
     Examples
     --------
@@ -229,7 +244,7 @@ def fit_numeric(values: ArrayLike) -> NumericGrid:
     every = np.asarray(values, dtype=np.float64).ravel()
     finite = np.sort(every[np.isfinite(every)])
     if not len(finite):
-        return NumericGrid(np.empty(0), np.empty(0, dtype=np.int64))
+        return NumericGrid(np.empty(0), np.empty(0, dtype=np.int64), not spare)
     # Exactly the textbook's probabilities: 60 / 200 is not linspace(0, 1, 11)[3].
     deciles = np.unique(_quantiles(finite, np.linspace(0, 1, 11)))[1:-1]
     steps = np.arange(1, RESOLUTION)
@@ -239,7 +254,20 @@ def fit_numeric(values: ArrayLike) -> NumericGrid:
         after = np.nextafter(np.append(atoms, finite[-1]), np.inf)
     # Adding zero makes -0.0 and 0.0 one edge, whatever the order they came in.
     edges = np.unique(np.concatenate([finite[:1], deciles, fine, atoms, after]) + 0.0)
-    return NumericGrid(edges, np.searchsorted(edges, deciles).astype(np.int64))
+    if spare:
+        edges, deciles = (_inner(found, finite, spare) for found in (edges, deciles))
+    return NumericGrid(edges, np.searchsorted(edges, deciles).astype(np.int64), not spare)
+
+
+def _inner(
+    edges: NDArray[np.float64], finite: NDArray[np.float64], spare: int
+) -> NDArray[np.float64]:
+    """Keep the edges with so many values of a sorted sample on either side, or on them."""
+    below, upto = (np.searchsorted(finite, edges, side=side) for side in ("left", "right"))
+    # The edge after an atom is no value itself, but tells of one.
+    before = np.searchsorted(finite, np.nextafter(edges, -np.inf), side="left")
+    inner = (below >= spare) & (len(finite) - upto >= spare)
+    return edges[inner | (upto - before >= spare)]
 
 
 def _atoms(finite: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -251,6 +279,17 @@ def _atoms(finite: NDArray[np.float64]) -> NDArray[np.float64]:
     counts = np.diff(np.append(starts, len(finite)))
     # In a small sample every single row is a share of 1/200: an atom must also repeat.
     return finite[starts[(counts * RESOLUTION >= len(finite)) & (counts > 1)]]
+
+
+def drop_levels() -> CategoricalGrid:
+    """Return the grid of a category column of which no level is kept.
+
+    Examples
+    --------
+    >>> drop_levels().to_dict()["levels"], drop_levels().is_rare("any")
+    ([], True)
+    """
+    return CategoricalGrid((), closed=False, dropped=True)
 
 
 def fit_categorical(

@@ -19,6 +19,7 @@ from monitoring_sdk.profile.derived import (
 )
 from monitoring_sdk.profile.embedding import Embedding, fit_embedding
 from monitoring_sdk.profile.grid import (
+    MIN_COUNT,
     CategoricalGrid,
     NumericGrid,
     fit_categorical,
@@ -93,6 +94,8 @@ def fit_joint(
     timezone: str = "UTC",
     salt: str = "",
     moments: Moments | None = None,
+    min_count: int = MIN_COUNT,
+    spare: int = 0,
 ) -> tuple[JointSpec, dict[str, NumericGrid | CategoricalGrid]]:
     """Learn from reference rows what is counted of whole rows.
 
@@ -106,6 +109,8 @@ def fit_joint(
         As for `fit_derived`.
     moments : callable, optional
         As for `derive`.
+    min_count, spare : int
+        As for `fit_categorical` and `fit_numeric`.
 
     Returns
     -------
@@ -134,6 +139,7 @@ def fit_joint(
         categorical=categorical,
         timezone=timezone,
         salt=salt,
+        min_count=min_count,
     )
     for name in datetimes:
         # What cannot be read is left out of later windows, and said; here it is refused.
@@ -149,14 +155,12 @@ def fit_joint(
     if batch:
         rows = derive(batch[0], derived, moments=moments)
         for name, kind in derived.columns.items():
-            grids[name] = _fit(rows.column(name), kind, name, salt)
+            array = rows.column(name)
+            if kind == "numeric":
+                grids[name] = fit_numeric(numeric_values(array, name)[0], spare)
+            else:
+                grids[name] = fit_categorical(count_levels(array), salt=salt, min_count=min_count)
     return spec, grids
-
-
-def _fit(array: pa.Array, kind: str, name: str, salt: str) -> NumericGrid | CategoricalGrid:
-    if kind == "numeric":
-        return fit_numeric(numeric_values(array, name)[0])
-    return fit_categorical(count_levels(array), salt=salt)
 
 
 class VectorBuilder:

@@ -224,8 +224,8 @@ def profile_numeric(array: pa.Array, grid: NumericGrid, name: str = "") -> Numer
         deviation=deviation,
         m2=m2,
         # Adding zero turns -0.0, which sorts anywhere among the zeros, into 0.0.
-        min=float(finite[0]) + 0.0 if len(finite) else None,
-        max=float(finite[-1]) + 0.0 if len(finite) else None,
+        min=float(finite[0]) + 0.0 if len(finite) and grid.extremes else None,
+        max=float(finite[-1]) + 0.0 if len(finite) and grid.extremes else None,
     )
 
 

@@ -136,14 +136,18 @@ class Reconstruction:
 
 
 def fit_reconstruction(
-    table: pa.Table, numeric: Sequence[str], categorical: Sequence[str]
+    table: pa.Table,
+    numeric: Sequence[str],
+    categorical: Sequence[str],
+    min_count: int = MIN_COUNT,
 ) -> Reconstruction | None:
     """Fit the components on reference rows.
 
     Numeric columns are imputed by their mean and category columns become the share of their
     level; all are standardised, and components are kept until they carry more than 65 % of the
     variance. None where nothing would be left to measure: fewer than two rows or columns with
-    values, or columns so unrelated that every component is kept.
+    values, or columns so unrelated that every component is kept. Levels with fewer than
+    `min_count` rows share one share.
 
     Examples
     --------
@@ -162,7 +166,7 @@ def fit_reconstruction(
     numbers = tuple(columns)
     for name in categorical:
         array = _whole(table, name)
-        known = _shares(count_levels(array, name))
+        known = _shares(count_levels(array, name), min_count)
         if known is not None:
             shares[name] = known
             columns[name] = known.encode(array, name)
@@ -188,12 +192,12 @@ def _residual(rows: Floats) -> Floats | None:
     return directions[:, kept:] if kept < len(variance) else None
 
 
-def _shares(counts: Mapping[str, int]) -> LevelShares | None:
+def _shares(counts: Mapping[str, int], min_count: int) -> LevelShares | None:
     total = sum(counts.values())
     if not total:
         return None
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    known = {level: n / total for level, n in ranked[:MAX_LEVELS] if n >= MIN_COUNT}
+    known = {level: n / total for level, n in ranked[:MAX_LEVELS] if n >= min_count}
     others = np.array([n for level, n in ranked if level not in known], dtype=float)
     # What a row with one of the other levels would have had on average.
     rare = float((others**2).sum() / others.sum()) / total if len(others) else 0.0

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitoring_sdk.errors import SourceError
-from monitoring_sdk.profile.categorical import scalars
+from monitoring_sdk.profile.categorical import nested_as_texts, scalars
 from monitoring_sdk.profile.levels import canonical_level
 from monitoring_sdk.report import slice_key
 
@@ -154,6 +154,7 @@ def level_codes(
             array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
     if pa.types.is_string_view(array.type):
         array = array.cast(pa.string())
+    array = nested_as_texts(array)
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         at = pc.index_in(array, value_set=pa.array(levels, array.type))
         return at.fill_null(len(levels)).to_numpy(zero_copy_only=False).astype(np.intp)

@@ -15,6 +15,7 @@ from monitoring_sdk.stages.publish import (
 )
 from monitoring_sdk.stages.quality import Quality, check_quality
 from monitoring_sdk.stages.replaying import replayed
+from monitoring_sdk.stages.retention import retain
 from monitoring_sdk.stages.steps import (
     clock,
     decide,
@@ -50,6 +51,7 @@ __all__ = [
     "read_back",
     "refreshed",
     "replayed",
+    "retain",
     "revise",
     "span_document",
     "step_as_of",

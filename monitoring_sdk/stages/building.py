@@ -19,6 +19,7 @@ from monitoring_sdk.alarms.values import Role, ValueForm, fit_form
 from monitoring_sdk.baseline import Baseline, collect_reference
 from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.config_privacy import Privacy
 from monitoring_sdk.config_sections import Expectation
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.evaluate import MIN_ROWS
@@ -28,7 +29,7 @@ from monitoring_sdk.measure_watched import measure_watched
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.joint import JointSpec
 from monitoring_sdk.profile.numeric import NumericProfile
-from monitoring_sdk.profile.phases import fit_phases
+from monitoring_sdk.profile.phases import Phases, fit_phases
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.profile.segments import Segmentation
 from monitoring_sdk.profile.sliced import SlicedBuilder
@@ -43,6 +44,7 @@ from monitoring_sdk.stages.fitting import (
     smallest_window,
 )
 from monitoring_sdk.stages.handle import layout_of
+from monitoring_sdk.stages.hiding import hidden_value, without_small
 from monitoring_sdk.stages.inheriting import (
     inherited_form,
     inherited_grid,
@@ -96,6 +98,9 @@ def build_baseline(
     BaselineError
         When the span is not given, or has no rows.
     """
+    if inherit is not None and config.privacy.beyond(inherit.privacy):
+        # Its cells hold what this one may not keep.
+        inherit = None
     span = _span(config, start, end)
     source, parts = open_reference(config), parts_of_span(config, span)
     layout, windows = layout_of(config, source.schema()), parts.windows
@@ -116,7 +121,9 @@ def build_baseline(
         valid_from = span.end
     reference, comparison = collect_reference(measured), Comparison.of(config.baseline)
     sample = sample_rows(config, source, span, layout)
-    suite = _suite(sample, layout, reference, profile, [profiles[w] for w in windows])
+    complete = [profiles[w] for w in windows]
+    shown = {w: without_small(p, config.privacy.min_count) for w, p in profiles.items()}
+    suite = _suite(config.privacy, sample, layout, reference, profile, complete)
     baseline = Baseline(
         model=config.model,
         version="",
@@ -135,9 +142,10 @@ def build_baseline(
         comparison=comparison,
         phases=None
         if comparison.phase is None
-        else fit_phases(windows, profiles, comparison.phase, config.window.timezone),
-        recent=fit_recent(windows, profiles, comparison, span.end, config.window.timezone),
+        else _phases(config, windows, profiles, comparison.phase),
+        recent=fit_recent(windows, shown, comparison, span.end, config.window.timezone),
         joint=joint,
+        privacy=config.privacy,
     )
     if inputs_of(inherit, layout):
         baseline = with_history(baseline, inherit)
@@ -155,7 +163,20 @@ def build_baseline(
     return saved
 
 
+def _phases(
+    config: MonitorConfig,
+    windows: Sequence[Window],
+    profiles: Mapping[Window, Profile],
+    every: str,
+) -> Phases:
+    found = fit_phases(windows, profiles, every, config.window.timezone)
+    least = config.privacy.min_count
+    shown = {phase: without_small(p, least) for phase, p in found.profiles.items()}
+    return dataclasses.replace(found, profiles=shown)
+
+
 def _suite(
+    privacy: Privacy,
     sample: Mapping[str, pd.Series],
     layout: Layout,
     reference: Mapping[str, ReferenceSeries],
@@ -168,7 +189,8 @@ def _suite(
         # Of each column the rows that were its own: a shadow's are not.
         series = reference.get(check_key("quality", "null_share", column))
         sizes = series.n if series is not None else (profile.columns[column].rows,)
-        found += generate(sample, {column: kind}, sizes, {column: _means(complete, column)})
+        means = {column: _means(complete, column)}
+        found += generate(sample, {column: kind}, sizes, means, privacy)
     return found
 
 
@@ -263,7 +285,8 @@ def _reference(
             *operations[window],
             *performance.get(window, ()),
         )
-        measured.append([_as_monitored(config, m) for m in every])
+        least = config.privacy.min_count
+        measured.append([hidden_value(_as_monitored(config, m), least) for m in every])
     progress("windows", len(pieces), len(pieces))
     return form, total, profiles, with_unseen(measured, complete)
 

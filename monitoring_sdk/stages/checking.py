@@ -140,6 +140,12 @@ def _predictions(
             problems.append(explain(what, where=where, got=name, allowed=schema.names))
     problems += _numbers_for_moments(config, schema)
     problems += _idle_rules(config, tuple(layout.kinds)) + _undeclared_segments(config)
+    problems += [
+        explain("no such categorical column", where="privacy.drop_levels", got=glob, allowed=levels)
+        for levels in [layout.categorical]
+        for glob in config.privacy.drop_levels
+        if not fnmatch.filter(levels, glob)
+    ]
     if columns.timestamp.column in schema.names:
         rows = source.count(None, None)
         bounds = source.bounds(columns.timestamp)

@@ -29,6 +29,7 @@ from monitoring_sdk.stages.alarms import Budgeting
 from monitoring_sdk.stages.concept import diagnosed
 from monitoring_sdk.stages.digesting import tell_digest
 from monitoring_sdk.stages.grouping import in_group
+from monitoring_sdk.stages.hiding import hidden
 from monitoring_sdk.stages.telling import transitions_to_tell
 from monitoring_sdk.window import Window
 
@@ -69,7 +70,7 @@ def judged_rows(
     """Judge rows beside the windows before them: by the budget, where their baseline has one."""
     budgeting = Budgeting(tx, config)
     judged = [budgeting.judge(row) for row in confirm_rows(tx, config, rows)]
-    return tuple(quieted(config, judged))
+    return tuple(hidden(row, config.privacy.min_count) for row in quieted(config, judged))
 
 
 def changed_rows(

@@ -12,6 +12,7 @@ from monitoring_sdk.adapters.samples import read_estimates, write_estimates
 from monitoring_sdk.alarms.provisional import ReferenceSeries
 from monitoring_sdk.baseline import Baseline, collect_reference
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.errors import SourceError
 from monitoring_sdk.estimation.calibration import Calibrator
 from monitoring_sdk.estimation.cbpe import calibrated_for
 from monitoring_sdk.estimation.rows import Reference, Rows
@@ -28,7 +29,7 @@ from monitoring_sdk.measure import (
 from monitoring_sdk.metrics.table import find_metric
 from monitoring_sdk.profile.levels import canonical_level
 from monitoring_sdk.profile.segments import level_codes
-from monitoring_sdk.report import Check
+from monitoring_sdk.report import Check, Status
 from monitoring_sdk.stages.fitting import span_rows
 from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions
 from monitoring_sdk.stages.kept_rows import TABLE_ROWS
@@ -61,9 +62,11 @@ def estimate_performance(handle: Handle, quality: Quality) -> tuple[Check, ...]:
     table = scan(handle).rows
     if table is None:
         return _skipped(config, window, "no rows were sampled")
-    rows = rows_of(config, judged_rows(config, table), found.coder, found.classes)
     try:
+        rows = rows_of(config, judged_rows(config, table), found.coder, found.classes)
         return tuple(_checks(config, baseline, window, found, rows))
+    except SourceError as error:
+        return _skipped(config, window, str(error), "error")
     except ImportError as error:
         return _skipped(config, window, str(error))
 
@@ -117,9 +120,11 @@ def _read_for(config: MonitorConfig, reference: Reference) -> list[str]:
     return list(dict.fromkeys(c for c in wanted if c is not None))
 
 
-def _skipped(config: MonitorConfig, window: Window, reason: str) -> tuple[Check, ...]:
+def _skipped(
+    config: MonitorConfig, window: Window, reason: str, status: Status = "skipped"
+) -> tuple[Check, ...]:
     names = estimated_names(config, config.estimators[0])
-    return tuple(Check("estimate", name, window, "skipped", reason=reason) for name in names)
+    return tuple(Check("estimate", name, window, status, reason=reason) for name in names)
 
 
 def _checks(

@@ -22,6 +22,7 @@ from monitoring_sdk.profile.grid import (
     CategoricalGrid,
     Grid,
     NumericGrid,
+    drop_levels,
     fit_categorical,
     fit_numeric,
 )
@@ -82,7 +83,7 @@ def fit_grid(
         if beside:
             columns = _of_champion(config, columns, span)
         for name in names:
-            grids[name] = _fit_column(columns[name], kinds[name], name, config.model, smallest)
+            grids[name] = _fit_column(config, columns[name], kinds[name], name, smallest)
     progress("columns", len(kinds), len(kinds))
     return Grid({name: grids[name] for name in kinds})
 
@@ -111,15 +112,20 @@ def _of_champion(
 
 
 def _fit_column(
-    column: pa.ChunkedArray, kind: str, name: str, salt: str, smallest: int | None
+    config: MonitorConfig, column: pa.ChunkedArray, kind: str, name: str, smallest: int | None
 ) -> NumericGrid | CategoricalGrid:
+    privacy = config.privacy
     if kind == "numeric":
         values = [numeric_values(chunk, name)[0] for chunk in column.chunks]
-        return fit_numeric(np.concatenate(values) if values else np.zeros(0))
+        return fit_numeric(np.concatenate(values) if values else np.zeros(0), privacy.spare)
+    if privacy.drops(name):
+        return drop_levels()
     counts: Counter[str] = Counter()
     for chunk in column.chunks:
         counts.update(count_levels(chunk))
-    return fit_categorical(counts, salt=salt, smallest=smallest)
+    return fit_categorical(
+        counts, salt=config.model, min_count=privacy.min_count, smallest=smallest
+    )
 
 
 def smallest_window(
@@ -152,7 +158,8 @@ def fit_segmentations(
     for batch in source.scan(names, window=span, timestamp=at) if names else ():
         for crossing, count in counts.items():
             count.update(count_crossings(partial(column_at, batch), crossing))
-    least = MIN_ROWS * max(1, windows)
+    # A segment that would be hidden in a usual window has nothing to watch.
+    least = max(MIN_ROWS, config.privacy.min_count) * max(1, windows)
     return tuple(fit_segmentation(c, count, least=least) for c, count in counts.items())
 
 
@@ -164,13 +171,15 @@ def fit_whole_rows(
         spec, grids = fit_joint(
             span_rows(config, source, span, layout.columns, TABLE_ROWS),
             numeric=layout.numeric,
-            categorical=layout.categorical,
+            categorical=[c for c in layout.categorical if not config.privacy.drops(c)],
             text=layout.text,
             datetimes=layout.datetime,
             embeddings=layout.embedding,
             timezone=config.window.timezone,
             salt=config.model,
             moments=utc_moments,
+            min_count=config.privacy.min_count,
+            spare=config.privacy.spare,
         )
     except SourceError as error:
         raise BaselineError(f"{config.model}: {error}") from None
@@ -187,6 +196,9 @@ def span_rows(
     for batch in source.scan(list(names), window=span, timestamp=at):
         kept.append(every(batch, seen, step, batch.schema.names))
         seen += batch.num_rows
+    if not kept:
+        schema = source.schema()
+        return pa.schema([schema.field(n) for n in names if n in schema.names]).empty_table()
     return together(kept)
 
 

@@ -17,7 +17,7 @@ from monitoring_sdk.adapters.sources.joined import JoinedSource
 from monitoring_sdk.adapters.sources.source import Source, open_source
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig, load_config
-from monitoring_sdk.errors import ConfigError, explain
+from monitoring_sdk.errors import BaselineError, ConfigError, explain
 from monitoring_sdk.fleet import load_fleet
 from monitoring_sdk.measure import Layout
 from monitoring_sdk.window import Window
@@ -137,9 +137,14 @@ def pull_window(config: MonitorConfig, window: Window, as_of: datetime) -> Handl
     SourceError
         When the source cannot be reached, or lacks the timestamp.
     BaselineError
-        When the model has no baseline.
+        When the model has no baseline, or one that keeps more of the data than it may.
     """
     fitted = baseline_for(config, window)
+    if more := config.privacy.beyond(fitted.privacy):
+        raise BaselineError(
+            f"{config.model}: baseline {fitted.version} keeps more of the data than "
+            f"privacy.{' and privacy.'.join(more)} allows: build a new one, and remove this one"
+        )
     source = open_predictions(config)
     at = config.columns.timestamp
     schema = source.schema(window, at)

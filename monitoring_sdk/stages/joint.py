@@ -23,9 +23,10 @@ from monitoring_sdk.measure_joint import (
 )
 from monitoring_sdk.profile.joint import JointSpec
 from monitoring_sdk.profile.profile import Profile
-from monitoring_sdk.report import Check
+from monitoring_sdk.report import Check, Status
 from monitoring_sdk.stages.fitting import span_rows
 from monitoring_sdk.stages.handle import Handle
+from monitoring_sdk.stages.reference_rows import NO_SAMPLES
 from monitoring_sdk.stages.scan import scan
 from monitoring_sdk.stages.sparing import open_reference
 from monitoring_sdk.window import Window
@@ -33,9 +34,10 @@ from monitoring_sdk.window import Window
 _rows: dict[tuple[str, str], pa.Table | str] = {}
 
 
-def feature_columns(layout: Layout) -> list[str]:
+def feature_columns(config: MonitorConfig, layout: Layout) -> list[str]:
     """Return the columns of which methods that need rows look at some."""
-    return list(dict.fromkeys([*layout.numeric, *layout.categorical, *layout.embedding]))
+    shown = [c for c in layout.categorical if not config.privacy.drops(c)]
+    return list(dict.fromkeys([*layout.numeric, *shown, *layout.embedding]))
 
 
 def samples_of(layout: Layout, reference: pa.Table, current: pa.Table) -> Samples:
@@ -57,8 +59,8 @@ class RowsOfSpan:
     ) -> None:
         self._layout, self._spec = layout, spec
         self._asked = joint_methods(spec, config.drift, config.thresholds)
-        needed = any(name in OF_SAMPLES for name, _ in self._asked)
-        self.columns: list[str] = feature_columns(layout) if needed else []
+        needed = config.privacy.samples and any(name in OF_SAMPLES for name, _ in self._asked)
+        self.columns: list[str] = feature_columns(config, layout) if needed else []
         self._kept: dict[Window, pa.Table] = {}
         self._reference: pa.Table | None = None
         if needed:
@@ -114,7 +116,12 @@ def joint_measurements(
             unlooked = _unlooked(handle, by_rows, reference)
         elif current is not None:
             samples = samples_of(handle.layout, reference, current)
-    return measure_joint(profile, baseline.profile, spec, asked, samples), unlooked
+    try:
+        return measure_joint(profile, baseline.profile, spec, asked, samples), unlooked
+    except SourceError as error:
+        # A column of the window cannot be read: the methods that look at no rows still can.
+        unlooked = _unlooked(handle, by_rows, str(error), "error")
+        return measure_joint(profile, baseline.profile, spec, asked), unlooked
 
 
 def joint_unlooked(handle: Handle, baseline: Baseline, reason: str) -> list[Check]:
@@ -124,18 +131,20 @@ def joint_unlooked(handle: Handle, baseline: Baseline, reason: str) -> list[Chec
     return _unlooked(handle, asked, reason)
 
 
-def _unlooked(handle: Handle, asked: Asked, reason: str) -> list[Check]:
+def _unlooked(handle: Handle, asked: Asked, reason: str, status: Status = "skipped") -> list[Check]:
     return [
-        Check("drift", name, handle.window, "skipped", column or None, reason=reason)
+        Check("drift", name, handle.window, status, column or None, reason=reason)
         for name, column in asked
     ]
 
 
 def _reference(config: MonitorConfig, baseline: Baseline) -> pa.Table | str:
     """Return rows of the baseline's span, or why there are none."""
+    if not config.privacy.samples:
+        return NO_SAMPLES
     key = (config.model, baseline.version)
     if key not in _rows:
-        _rows[key] = _read(config, baseline, feature_columns(baseline.layout))
+        _rows[key] = _read(config, baseline, feature_columns(config, baseline.layout))
     return _rows[key]
 
 

@@ -23,6 +23,7 @@ from monitoring_sdk.stages.watching import (
     reference_seen,
     windows_to_learn_from,
 )
+from monitoring_sdk.window import Window
 
 _MOST_KEPT, _MOST_DAYS = 64, 120
 _DAY = timedelta(days=1)
@@ -110,13 +111,10 @@ class Learning:
 
         Windows of incidents are not among them. Thresholds are not set anew for every window.
         """
-        config, known = self._config, len(baseline.windows)
-        room = MOST_WINDOWS - known
-        if config.reference_cadence != config.cadence or room <= 0:
+        known, span = len(baseline.windows), span_learned_from(self._config, baseline)
+        if span is None:
             return [], ()
-        start = max(baseline.span.end, baseline.valid_from or baseline.span.end)
-        # Half of the windows may belong to incidents.
-        end = start + 2 * min(room, 2 * _MOST_DAYS * self._per_day) * config.cadence.approximate
+        start, end = span.start, span.end
         usable = [r for r in self._results(start, end, "data") if self._usable(r, row)]
         kept = max(0, windows_to_learn_from(known + len(usable), self._per_day) - known)
         chosen = self._since_epoch(row, usable, usable[:kept])
@@ -135,7 +133,7 @@ class Learning:
 
     @property
     def _per_day(self) -> int:
-        return max(1, round(_DAY / self._config.cadence.approximate))
+        return per_day(self._config)
 
     def _usable(self, r: ResultRow, row: ResultRow) -> bool:
         before = r.window.end <= row.window.start and not excluded(self._config, r.window)
@@ -158,3 +156,19 @@ class Learning:
 
 def _either(first: Found, second: Found) -> Found:
     return lambda key: first(key) or second(key)
+
+
+def per_day(config: MonitorConfig) -> int:
+    """Return how many windows a day has, one at least."""
+    return max(1, round(_DAY / config.cadence.approximate))
+
+
+def span_learned_from(config: MonitorConfig, baseline: Baseline) -> Window | None:
+    """Return the span whose windows thresholds can be set from, beside the reference's."""
+    room = MOST_WINDOWS - len(baseline.windows)
+    if config.reference_cadence != config.cadence or room <= 0:
+        return None
+    start = max(baseline.span.end, baseline.valid_from or baseline.span.end)
+    # Half of the windows may belong to incidents.
+    count = 2 * min(room, 2 * _MOST_DAYS * per_day(config))
+    return Window(start, start + count * config.cadence.approximate)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.alarms.provisional import ReferenceSeries
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import ResultRow
+from monitoring_sdk.errors import SourceError
 from monitoring_sdk.evaluate import MIN_ROWS, judge
 from monitoring_sdk.label_stream import LabelCounts
 from monitoring_sdk.measure import measure_metrics, metrics_for
@@ -18,7 +19,7 @@ from monitoring_sdk.metrics.labelled import Labelled
 from monitoring_sdk.metrics.probabilistic import reliability_curve
 from monitoring_sdk.metrics.rows import LabelledRows
 from monitoring_sdk.profile.segments import Segmentation
-from monitoring_sdk.report import Check, overall_status
+from monitoring_sdk.report import Check, Status, overall_status
 from monitoring_sdk.stages.concept import ConceptChain, with_diagnosis
 from monitoring_sdk.stages.estimate import estimate_performance
 from monitoring_sdk.stages.handle import Handle, baseline_for, baseline_of
@@ -34,6 +35,7 @@ from monitoring_sdk.stages.operations import (
     null_ids_check,
     operations_checks,
     overdue_checks,
+    unjudged_performance,
 )
 from monitoring_sdk.stages.performance import GROUP_ROWS, Judged, JudgedSlice, join_labels
 from monitoring_sdk.stages.quality import Quality, blocking
@@ -186,11 +188,15 @@ def _with_note(check: Check, judged: Judged) -> Check:
 
 
 def pending_checks(
-    config: MonitorConfig, window: Window, reason: str, coverage: float | None = None
+    config: MonitorConfig,
+    window: Window,
+    reason: str,
+    coverage: float | None = None,
+    status: Status = "insufficient",
 ) -> tuple[Check, ...]:
     """Return the performance checks of a window that is not judged yet, with the reason."""
     return tuple(
-        Check("performance", name, window, "insufficient", coverage=coverage, reason=reason)
+        Check("performance", name, window, status, coverage=coverage, reason=reason)
         for name in config.metric_names
     )
 
@@ -234,27 +240,51 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
     windows = candidates(handle, store)
     if quality.blocked:
         windows = [w for w in windows if w != handle.window]
-    results: list[ResultRow] = []
     due = handle.window.end + config.labels.delay
     reason = quality.blocked or f"labels are due at {due:%Y-%m-%d %H:%M} UTC"
-    pending: tuple[Check, ...] = pending_checks(config, handle.window, reason)
-    counts: LabelCounts | None = None
-    late: dict[Window, str] = {}
-    concept = ConceptChain(config, store, estimates)
-    for judged in judge_windows(config, windows, handle.as_of, handle.rows):
-        own, counts = judged.window == handle.window, judged.counts
-        if judged.due.judged and (judged.coverage is not None or own):
-            results.append(result_of(config, judged, handle.as_of, concept))
-            pending = () if own else pending
-        elif own:
-            pending = pending_checks(config, handle.window, judged.due.reason, judged.coverage)
-        elif not judged.due.judged:
-            late[judged.window] = judged.due.reason
-    pending = tuple(_after(check, late) for check in pending)
+    found = _judge_all(handle, windows, ConceptChain(config, store, estimates), reason)
+    if found.fault is not None:
+        operations.append(unjudged_performance(handle, found.fault))
     if handle.rows and not quality.blocked:
-        null_ids = null_ids_check(handle, counts)
+        null_ids = null_ids_check(handle, found.counts)
         operations += [null_ids] if null_ids is not None else []
-    return Metrics(tuple(operations), _diagnosed(config, results, store), pending, estimates)
+    results = _diagnosed(config, found.results, store)
+    return Metrics(tuple(operations), results, found.pending, estimates)
+
+
+@dataclass
+class _Performance:
+    """What came of the windows whose labels may be due; `fault` says why nothing did."""
+
+    pending: tuple[Check, ...]
+    results: list[ResultRow] = field(default_factory=list)
+    counts: LabelCounts | None = None
+    fault: str | None = None
+
+
+def _judge_all(
+    handle: Handle, windows: Sequence[Window], concept: ConceptChain, reason: str
+) -> _Performance:
+    config, window = handle.config, handle.window
+    out = _Performance(pending_checks(config, window, reason))
+    late: dict[Window, str] = {}
+    try:
+        for judged in judge_windows(config, windows, handle.as_of, handle.rows):
+            own, out.counts = judged.window == window, judged.counts
+            if judged.due.judged and (judged.coverage is not None or own):
+                out.results.append(result_of(config, judged, handle.as_of, concept))
+                out.pending = () if own else out.pending
+            elif own:
+                out.pending = pending_checks(config, window, judged.due.reason, judged.coverage)
+            elif not judged.due.judged:
+                late[judged.window] = judged.due.reason
+    except SourceError as error:
+        # What the rows tell without labels holds; performance is judged at a later look.
+        return _Performance(
+            pending_checks(config, window, str(error), status="error"), fault=f"{error}"
+        )
+    out.pending = tuple(_after(check, late) for check in out.pending)
+    return out
 
 
 def _after(check: Check, late: Mapping[Window, str]) -> Check:

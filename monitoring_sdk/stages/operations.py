@@ -227,6 +227,20 @@ def null_ids_check(handle: Handle, counts: LabelCounts | None = None) -> Check |
     )
 
 
+def unjudged_performance(handle: Handle, reason: str) -> Check:
+    """Say that performance cannot be judged, for want of labels, ids or scores that can be read."""
+    return Check(
+        "quality",
+        "performance_inputs",
+        handle.window,
+        "alert",
+        threshold_from="contract",
+        exceeded=True,
+        n=handle.rows,
+        reason=reason,
+    )
+
+
 def operations_checks(handle: Handle, store: Store) -> list[Check]:
     """Judge rows, latency, errors and staleness of the window."""
     config = handle.config

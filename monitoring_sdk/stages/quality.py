@@ -13,7 +13,8 @@ from monitoring_sdk.config_sections import Expectation
 from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.preflight import preflight, version_checks
 from monitoring_sdk.report import Check, check_key
-from monitoring_sdk.stages.handle import Handle, baseline_of, present
+from monitoring_sdk.stages.handle import Handle, baseline_of, open_predictions, present
+from monitoring_sdk.stages.retyped import as_it_was, with_texts
 from monitoring_sdk.stages.scan import Pass, of_champion, scan, slicing_of
 
 BLOCKED = "quality failed"
@@ -28,13 +29,15 @@ class Quality:
     blocked: str | None = None
 
 
-def _column(handle: Handle, found: Pass, name: str) -> pa.ChunkedArray:
+def _column(
+    handle: Handle, found: Pass, suite: tuple[Expectation, ...], name: str
+) -> pa.ChunkedArray:
     """Return what an expectation looks at: of the model's own columns the champion's rows.
 
     Beside another column of the same expectation every row stays, so that they stay in step.
     """
     if name not in found.whole:
-        return found.sample[name]
+        return as_it_was(found.sample[name], tuple(e for e in suite if e.column == name))
     # As below: who checks has waited for its import already.
     from monitoring_sdk.adapters.quality_suite import columns_of
 
@@ -60,6 +63,14 @@ def _enough(handle: Handle, baseline: Baseline, found: Pass, column: str | None)
     own = found.profile.columns.get(column)
     least = min((n for n in series.n if n >= MIN_ROWS), default=0) if series is not None else 0
     return own is not None and own.rows >= least
+
+
+def _as_read(found: Pass, expectation: Expectation) -> Expectation:
+    """Return an expectation for a column as `_column` gives it."""
+    column = str(expectation.column)
+    if column in found.whole:
+        return expectation
+    return with_texts(expectation, found.sample[column])
 
 
 def blocking(checks: Iterable[Check]) -> str | None:
@@ -96,6 +107,7 @@ def _shape(handle: Handle, baseline: Baseline, found: Pass) -> list[Check]:
         required=[c for c in needed if c is not None],
         ids=found.ids,
         problems=found.profile.problems,
+        null_timestamps=open_predictions(config).undated(handle.window, columns.timestamp) or None,
     )
     if config.versions is not None and present(handle, [handle.layout.version]):
         checks += version_checks(
@@ -123,10 +135,10 @@ def check_quality(handle: Handle) -> Quality:
     checks = _shape(handle, baseline, found)
     suite = tuple(Expectation(**e) for e in baseline.suite)
     expected = validate(
-        partial(_column, handle, found),
+        partial(_column, handle, found, suite),
         config.quality,
         handle.window,
-        generated=[e for e in suite if _enough(handle, baseline, found, e.column)],
+        generated=[_as_read(found, e) for e in suite if _enough(handle, baseline, found, e.column)],
         rows=handle.rows,
         columns=[name for name, _ in handle.fields],
     )

@@ -13,6 +13,7 @@ from monitoring_sdk.adapters.samples import read_sample, write_sample
 from monitoring_sdk.adapters.sources.source import together
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.diagnosis.cells import FEWEST_ROWS
 from monitoring_sdk.errors import BaselineError, MonitoringError
 from monitoring_sdk.estimation.rows import MOST_ROWS, Reference, Rows, reference
 from monitoring_sdk.matrix import Coder, fit_coder
@@ -24,6 +25,7 @@ from monitoring_sdk.stages.sparing import open_reference
 
 LABEL, BLOCK = "__label", "__block"
 HOW = "check that the rows and labels of the baseline's span are still at their source"
+NO_SAMPLES = "no rows of the reference are kept: privacy.samples is false"
 AGAIN = "build a new one when there are labels"
 
 _kept: dict[tuple[str, ...], Reference | str] = {}
@@ -47,6 +49,8 @@ def reference_rows(config: MonitorConfig, baseline: Baseline) -> Reference | str
 def _reference(config: MonitorConfig, baseline: Baseline) -> Reference | str:
     if config.task == "ranking":
         return "not estimated for the task ranking"
+    if not config.privacy.samples:
+        return NO_SAMPLES
     sample = read_sample(config.model, baseline.version)
     if sample is None or not {LABEL, BLOCK} <= set(sample.column_names):
         if config.source.labels is None or config.columns.label is None:
@@ -69,6 +73,8 @@ def coded(config: MonitorConfig, baseline: Baseline, sample: pa.Table) -> Refere
         sample,
         [c for c in layout.numeric if c in sample.column_names],
         [c for c in layout.categorical if c in sample.column_names],
+        # A segment of a diagnosis has so many rows anyway: below, no level needs to be hidden.
+        least if (least := config.privacy.min_count) > FEWEST_ROWS else 1,
     )
     classes = classes_of(config, sample)
     payoff = config.business_value
@@ -89,6 +95,8 @@ def labelled_sample(config: MonitorConfig, baseline: Baseline) -> pa.Table | Non
     A monitor without labels has none; where the labels cannot be read, the first estimate says so.
     """
     if config.source.labels is None or config.columns.label is None or config.task == "ranking":
+        return None
+    if not config.privacy.samples:
         return None
     try:
         sample = draw_sample(config, baseline)
@@ -111,7 +119,8 @@ def draw_sample(config: MonitorConfig, baseline: Baseline) -> pa.Table:
     columns, eligible, layout = config.columns, config.labels.eligible, baseline.layout
     named = [*columns.id, columns.timestamp.column, columns.prediction, *columns.scores]
     counts = [columns.weight, columns.model_version, eligible.column if eligible else None]
-    wanted = [*named, *counts, *layout.numeric, *layout.categorical]
+    shown = [c for c in layout.categorical if not config.privacy.drops(c)]
+    wanted = [*named, *counts, *layout.numeric, *shown]
     names = list(dict.fromkeys(n for n in wanted if n is not None))
     step, seen, batches = max(1, -(-baseline.rows // MOST_ROWS)), 0, []
     source, at = open_reference(config), columns.timestamp

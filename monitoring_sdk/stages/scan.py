@@ -128,7 +128,7 @@ def _scan(handle: Handle) -> Pass:
     version = handle.layout.version
     whole = [*declared_columns(handle), columns.latency_ms, columns.error, version]
     sampled = [str(e["column"]) for e in baseline.suite if "column" in e]
-    return scan_rows(
+    found = scan_rows(
         config,
         handle.window,
         grid,
@@ -140,6 +140,14 @@ def _scan(handle: Handle) -> Pass:
         table=present(handle, handle.layout.columns),
         rows=handle.rows,
     )
+    # More rows than before came while they were read, and have another fingerprint: they are
+    # judged at the next look. Fewer would be judged as an outage that there was not.
+    if found.profile.rows < handle.rows:
+        raise SourceError(
+            f"{open_predictions(config).name}: {handle.rows} rows when the window was pulled, "
+            f"{found.profile.rows} when they were read: rows went away meanwhile; run it again"
+        )
+    return found
 
 
 def scan_rows(

@@ -99,6 +99,10 @@ class SparedSource:
         """Return the source's own: a change of the rows that do not count is a change too."""
         return self.source.fingerprint(window, timestamp)
 
+    def undated(self, window: Window | None, timestamp: TimestampColumn) -> int | None:
+        """Return how many rows of the source have no moment; see `Source.undated`."""
+        return self.source.undated(window, timestamp)
+
     def bounds(self, timestamp: TimestampColumn) -> tuple[datetime, datetime] | None:
         """Return the earliest and the latest moment of the source."""
         return self.source.bounds(timestamp)

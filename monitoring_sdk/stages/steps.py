@@ -22,6 +22,7 @@ from monitoring_sdk.stages.decide import (
 )
 from monitoring_sdk.stages.drift import build_profile, detect_drift
 from monitoring_sdk.stages.handle import Handle, pull_window
+from monitoring_sdk.stages.hiding import without_small
 from monitoring_sdk.stages.metrics import (
     Metrics,
     compute_metrics,
@@ -97,8 +98,9 @@ def decide(
     row = data_row(handle, [*quality.checks, *metrics.operations, *metrics.estimates, *drift])
     if profile is not None:
         baseline, _, fingerprint = handle.result_key
+        kept = without_small(profile, handle.config.privacy.min_count)
         store.save_profile(
-            handle.config.model, handle.window, baseline, fingerprint, profile.to_dict()
+            handle.config.model, handle.window, baseline, fingerprint, kept.to_dict()
         )
     report = decide_window(
         handle.config,

@@ -30,6 +30,9 @@ from monitoring_sdk.window import Window
 _VALUES = 1_000_000
 _SAMPLE_ROWS = 1000
 
+# Comparisons of parameters, which SQLAlchemy does not simplify away: see `_alone`.
+_ALWAYS, _NEVER = sa.literal(1) == sa.literal(1), sa.literal(1) == sa.literal(0)
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSource:
@@ -63,7 +66,7 @@ class DatabaseSource:
         with self._connected() as connection:
             names = self._names(connection)
             statement = sa.select(*map(_column, names)).select_from(self._rows(names))
-            rows = connection.execute(statement.limit(_SAMPLE_ROWS)).fetchall()
+            rows = connection.execute(_alone(statement).limit(_SAMPLE_ROWS)).fetchall()
             declared = self._declared(connection)
         arrays = values.arrays(rows, [declared.get(n, pa.null()) for n in names])
         return pa.schema([(n, a.type) for n, a in zip(names, arrays, strict=True)])
@@ -113,6 +116,10 @@ class DatabaseSource:
         summary = self._summary(_span(window, timestamp, None), timestamp)
         return hashlib.sha256(repr(summary).encode()).hexdigest()[:32]
 
+    def undated(self, window: Window | None, timestamp: TimestampColumn) -> int | None:
+        """Leave it open: rows without a moment are in no index, and belong to no window."""
+        return None
+
     def bounds(self, timestamp: TimestampColumn) -> tuple[datetime, datetime] | None:
         """Return the earliest and the latest moment."""
         _, low, high = self._summary(Span(), timestamp)
@@ -129,16 +136,17 @@ class DatabaseSource:
             names = self._names(connection)
             rows = self._rows(names)
             if timestamp is None:
-                total = connection.execute(sa.select(sa.func.count()).select_from(rows))
+                total = connection.execute(_alone(sa.select(sa.func.count()).select_from(rows)))
                 return int(total.scalar_one()), None, None
             present([timestamp.column], names, self.name, missing_ok=False)
             column = _column(timestamp.column)
             where, exact = self._where(connection, names, span, timestamp)
             if where is None:
-                where, exact = [sa.false()], True
+                where, exact = [_NEVER], True
             if exact:
                 what = (sa.func.count(), sa.func.min(column), sa.func.max(column))
-                found = connection.execute(sa.select(*what).select_from(rows).where(*where)).one()
+                statement = _alone(sa.select(*what).select_from(rows).where(*where))
+                found = connection.execute(statement).one()
                 ends = values.arrays([[found[1]], [found[2]]], [pa.null()])[0]
                 moments = to_utc(ends, timestamp.unit, column=timestamp.column)
                 low, high = moments.cast(pa.int64()).to_pylist()
@@ -163,7 +171,7 @@ class DatabaseSource:
         present([timestamp.column], names, self.name, missing_ok=False)
         column = _column(timestamp.column)
         look = sa.select(column).select_from(self._rows(names)).where(column.is_not(None)).limit(1)
-        sample = connection.execute(look).scalar()
+        sample = connection.execute(_alone(look)).scalar()
         if span.everything:
             return [], not isinstance(sample, str)
         if sample is None:
@@ -187,7 +195,7 @@ class DatabaseSource:
         return sa.table(quoted, schema=sa.sql.quoted_name(schema, True) if schema else None)
 
     def _names(self, connection: Connection) -> list[str]:
-        empty = sa.select(sa.text("*")).select_from(self._rows(())).where(sa.false())
+        empty = sa.select(sa.text("*")).select_from(self._rows(())).where(_NEVER)
         return list(connection.execute(empty).keys())
 
     def _declared(self, connection: Connection) -> dict[str, pa.DataType]:
@@ -249,6 +257,15 @@ def _column(name: str) -> Any:
     return sa.column(sa.sql.quoted_name(name, True))
 
 
+def _alone(statement: Any) -> Any:
+    """Give a statement a parameter, so that drivers send it by itself.
+
+    Without one, PostgreSQL's driver sends a text that may hold several statements: one that closes
+    our parenthesis and ends the read-only transaction could write after it.
+    """
+    return statement.where(_ALWAYS)
+
+
 def _span(window: Window | None, timestamp: TimestampColumn | None, until: datetime | None) -> Span:
     span = Span.of(window, until)
     if timestamp is None and not span.everything:
@@ -264,7 +281,8 @@ def _batches(
     batch_rows: int,
 ) -> Iterator[pa.RecordBatch]:
     size = max(1, min(batch_rows, max(1000, _VALUES // max(1, len(names)))))
-    result = connection.execution_options(stream_results=True, yield_per=size).execute(statement)
+    streaming = connection.execution_options(stream_results=True, yield_per=size)
+    result = streaming.execute(_alone(statement))
     for rows in result.partitions(size):
         arrays = values.arrays(rows, kinds)
         kinds = [array.type for array in arrays]

@@ -120,6 +120,11 @@ class FileSource:
             digest.update(repr((part.entry.shown, says)).encode())
         return digest.hexdigest()[:32]
 
+    def undated(self, window: Window | None, timestamp: TimestampColumn) -> int | None:
+        """Count the rows without a moment beside a window's own, by the footers of Parquet."""
+        groups = [g for p in self._parts(Span.of(window), timestamp) for g in p.groups]
+        return sum(g.nulls for g in groups if g.nulls is not None) if groups else None
+
     def bounds(self, timestamp: TimestampColumn) -> tuple[datetime, datetime] | None:
         """Return the earliest and the latest moment; footers answer where they can."""
         extremes: list[int] = []

@@ -190,6 +190,10 @@ class JoinedSource:
         """Return the number of prediction rows in a window."""
         return self.predictions.count(window, timestamp)
 
+    def undated(self, window: Window | None, timestamp: TimestampColumn) -> int | None:
+        """Return how many predictions near a window have no moment."""
+        return self.predictions.undated(window, timestamp)
+
     def bounds(self, timestamp: TimestampColumn) -> tuple[datetime, datetime] | None:
         """Return the earliest and the latest moment of the predictions."""
         return self.predictions.bounds(timestamp)

@@ -19,7 +19,10 @@ from monitoring_sdk.errors import SourceError
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """What a footer says of a row group; `low` and `high` are None where it does not say."""
+    """What a footer says of a row group; `low`, `high` and `nulls` are None where it does not.
+
+    The three speak of the timestamp.
+    """
 
     index: int
     rows: int
@@ -27,6 +30,7 @@ class RowGroup:
     high: int | None
     complete: bool
     digest: str
+    nulls: int | None = None
 
     def touches(self, span: Span) -> bool:
         """Whether any of its rows can lie in the span."""
@@ -95,7 +99,8 @@ def _group(meta: Any, index: int, schema: pa.Schema, timestamp: TimestampColumn 
             found = stats
     low, high = _limits(found, schema, timestamp)
     complete = low is not None and found is not None and found.null_count == 0
-    return RowGroup(index, group.num_rows, low, high, complete, digest.hexdigest()[:16])
+    nulls = found.null_count if found is not None and found.has_null_count else None
+    return RowGroup(index, group.num_rows, low, high, complete, digest.hexdigest()[:16], nulls)
 
 
 def _usable(stats: Any) -> bool:

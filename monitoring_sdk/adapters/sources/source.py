@@ -69,6 +69,12 @@ class Source(Protocol):
         Without a window it speaks of all rows.
         """
 
+    def undated(self, window: Window | None, timestamp: TimestampColumn) -> int | None:
+        """Return how many rows near a window have no moment, and so are in none.
+
+        None where that cannot be told without reading all that there is.
+        """
+
     def bounds(self, timestamp: TimestampColumn) -> tuple[datetime, datetime] | None:
         """Return the earliest and the latest moment in UTC, or None without any."""
 

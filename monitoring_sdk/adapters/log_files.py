@@ -1,0 +1,154 @@
+"""The files of an inference log after they were written: rows and days are taken out of them.
+
+A file is written anew beside the old one and renamed over it, so that whoever reads sees one of the
+two, whole. Files are never changed in place, and a log's writer only adds files of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from monitoring_sdk.errors import SourceError
+from monitoring_sdk.profile.levels import canonical_level
+
+_DAY = re.compile(r"[A-Za-z_]\w*=(\d{4}-\d{2}-\d{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A file that was written anew, and how many rows it lost."""
+
+    path: Path
+    rows: int
+
+
+def parquet_files(place: Path) -> Iterator[Path]:
+    """Yield the Parquet files of a folder, or a file itself; drafts and hidden files are none.
+
+    Names are resolved without following links out of the folder.
+    """
+    if place.is_file():
+        yield from [place] if place.suffix in (".parquet", ".pq") else []
+        return
+    for root, folders, names in os.walk(place):
+        folders[:] = sorted(f for f in folders if not f.startswith((".", "_")))
+        for name in sorted(names):
+            if name.endswith((".parquet", ".pq")) and not name.startswith((".", "_")):
+                yield Path(root) / name
+
+
+def erase_rows(path: Path, ids: Mapping[str, str]) -> Erased | None:
+    """Take the rows of one id out of a file; None, and nothing written, where it has none.
+
+    Parameters
+    ----------
+    ids : mapping of str to str
+        The value of each id column, as text: `5` is 5, 5.0 and "5" alike.
+
+    Raises
+    ------
+    SourceError
+        When the file cannot be read or written, or was changed meanwhile.
+    """
+    # A link stays one: the file that it names is written anew.
+    path = path.resolve()
+    try:
+        before = path.stat()
+        with pq.ParquetFile(path) as file:
+            if not set(ids) <= set(file.schema_arrow.names):
+                return None
+            hits = [_hits(batch, ids) for batch in file.iter_batches(columns=list(ids))]
+            found = sum(int(np.count_nonzero(h)) for h in hits)
+            if not found:
+                return None
+            draft = path.with_name(f".{uuid.uuid4().hex}.tmp")
+            try:
+                _rewrite(file, draft, ids)
+                shutil.copymode(path, draft)
+                now = path.stat()
+                if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
+                    raise SourceError(f"{path}: changed while it was written anew; run it again")
+                os.replace(draft, path)
+            finally:
+                draft.unlink(missing_ok=True)
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"{path}: cannot be written anew: {type(error).__name__}") from None
+    return Erased(path, found)
+
+
+def _rewrite(file: pq.ParquetFile, draft: Path, ids: Mapping[str, str]) -> None:
+    """Write a file's other rows, a row group as one, in its own schema and compression."""
+    meta = file.metadata
+    codec = meta.row_group(0).column(0).compression.lower() if meta.num_row_groups else "zstd"
+    compression = "none" if codec == "uncompressed" else codec
+    with open(draft, "wb") as out:
+        with pq.ParquetWriter(out, file.schema_arrow, compression=compression) as writer:
+            for index in range(meta.num_row_groups):
+                table = file.read_row_group(index)
+                kept = [b.filter(pa.array(~_hits(b, ids))) for b in table.to_batches()]
+                writer.write_table(pa.Table.from_batches(kept, table.schema))
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _hits(batch: pa.RecordBatch, ids: Mapping[str, str]) -> NDArray[np.bool_]:
+    found = np.ones(batch.num_rows, bool)
+    for name, wanted in ids.items():
+        found &= _same(batch.column(name), wanted)
+    return found
+
+
+def _same(column: pa.Array, wanted: str) -> NDArray[np.bool_]:
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        hits = pc.fill_null(pc.equal(column.cast(pa.large_string()), wanted), False)
+        return np.asarray(hits.to_numpy(zero_copy_only=False), bool)
+    values = (None if v is None or v != v else canonical_level(v) for v in column.to_pylist())
+    return np.array([v == wanted for v in values], bool)
+
+
+def day_folders(place: Path) -> Iterator[tuple[date, Path]]:
+    """Yield the folders `<column>=YYYY-MM-DD` of a log, and their days."""
+    if not place.is_dir() or place.is_symlink():
+        return
+    for folder in sorted(place.iterdir()):
+        match = _DAY.fullmatch(folder.name)
+        if match is not None and folder.is_dir() and not folder.is_symlink():
+            try:
+                yield date.fromisoformat(match[1]), folder
+            except ValueError:
+                continue
+
+
+def remove_days(place: Path, before: datetime) -> Sequence[Path]:
+    """Remove the Parquet files of the days that were over, in every time zone, before a moment.
+
+    Returns
+    -------
+    sequence of Path
+        The files; their folders go with them where nothing else is in them.
+    """
+    removed: list[Path] = []
+    for day, folder in day_folders(place):
+        end = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=2)
+        if end > before:
+            continue
+        for path in [p for p in folder.iterdir() if p.suffix in (".parquet", ".pq")]:
+            path.unlink(missing_ok=True)
+            removed.append(path)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    return removed
