@@ -83,7 +83,9 @@ def write_model(folder: Path, *, windows: int = WINDOWS, hook: float = 0.0, seed
     size = chance.normal(size=days * ROWS) + np.where(np.isin(number, DRIFT), 3.0, 0.0)
     truth = size + chance.normal(scale=0.3, size=size.size)
     wrong = np.where(np.isin(number, WRONG), 2.0, 0.0)
-    rows = pd.DataFrame({"id": np.arange(size.size), "at": at, "size": size, "y_pred": size + wrong})
+    rows = pd.DataFrame(
+        {"id": np.arange(size.size), "at": at, "size": size, "y_pred": size + wrong}
+    )
     # A third of the labels come days later: what was judged on the others is revised.
     late = np.where(chance.uniform(size=size.size) < 0.3, 60, 12)
     known = at + pd.to_timedelta(late, "h")

@@ -5,10 +5,10 @@
     python -m benchmarks.crashes --kills 5 --command
 
 A backfill of twenty windows, with two faults, an outage and late labels, is run once undisturbed.
-Then processes that do the same are killed (SIGKILL), each at a moment drawn evenly from as long as
-the undisturbed one took, and begun again on the same store, until one comes to its end; then the
-next backfill begins on a new store, until there were as many kills as asked. Each worker is killed
-by itself. At the end of a backfill the outbox is delivered by a clock two hours ahead, when every
+Then processes that do the same are killed (SIGKILL), each after a time drawn evenly from nothing to
+a share (`--within`) of what the undisturbed one took, and begun again on the same store, until one
+comes to its end; then the next backfill begins on a new store, until there were as many kills as
+asked. Each worker is killed by itself. At the end of a backfill the outbox is delivered by a clock two hours ahead, when every
 claim of the dead is void, and all that is left is compared with the undisturbed run.
 
 The processes are forked from one that has imported everything, for 100 starts of Python would take
@@ -41,6 +41,7 @@ from benchmarks.crash_model import AS_OF, MODEL, WINDOWS, day, work, write_model
 from benchmarks.crash_picture import Picture, differences, picture
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import open_store
+from monitoring_sdk.config import MonitorConfig
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests"))
@@ -161,6 +162,16 @@ def until_it_ends(
         return kills
 
 
+def _warm_up(config: MonitorConfig) -> None:
+    """Import all that a backfill needs, so that it is known what is to be imported beforehand."""
+    store = open_store("sqlite://")
+    span = tuple(config.cadence.windows(day(0), day(3)))
+    for _ in stages.walk(config, span, store):
+        pass
+    stages.deliver_all(store)
+    store.close()
+
+
 @contextmanager
 def scene(windows: int, *, page: bool, hook: float, command: bool) -> Iterator[Scene]:
     """Lay out the model with its baseline, and what this process sees of it."""
@@ -168,9 +179,16 @@ def scene(windows: int, *, page: bool, hook: float, command: bool) -> Iterator[S
         folder = Path(name)
         file = write_model(folder, windows=windows, hook=hook)
         os.environ["MONITORING_BASELINES"] = str(folder / "baselines")
-        stages.build_baseline(stages.find_config(file)[0], now=AS_OF)
+        config, _ = stages.find_config(file)
+        stages.build_baseline(config, now=AS_OF)
+        _warm_up(config)
         known = [m for m in sys.modules if m.split(".")[0] in _PRELOADED]
         mp.get_context("forkserver").set_forkserver_preload([*known, "benchmarks.crash_model"])
+        if not command:
+            # The first process starts the one that all are forked from, which takes a while.
+            first = mp.get_context("forkserver").Process(target=int)
+            first.start()
+            first.join()
         yield Scene(folder, windows, page, commanded if command else forked)
 
 
@@ -258,17 +276,17 @@ def run(options: argparse.Namespace) -> Told:
                 return server.fresh()
             return f"sqlite:///{where.folder}/store{next(stores)}.db"
 
-        backfill(where, fresh())  # the first one reads all files from the disk
         began = time.monotonic()
         whole, _, _, calls = backfill(where, fresh())
         longest = time.monotonic() - began
         print(f"undisturbed: {longest:.1f} s, {_sizes(whole)}, hook calls {calls}", flush=True)
-        while told.kills < options.kills:
+        stop = began + 60 * options.minutes
+        while told.kills < options.kills and time.monotonic() < stop:
             left, kills, looked, calls = backfill(
                 where,
                 fresh(),
                 workers=options.workers,
-                longest=longest * options.workers,
+                longest=longest * options.within * options.workers,
                 kills=options.kills - told.kills,
                 seed=options.seed + told.backfills,
             )
@@ -310,8 +328,10 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own")
     parser.add_argument("--command", action="store_true", help="kill the real command")
+    parser.add_argument("--within", type=float, default=0.4, help="see above")
     parser.add_argument("--page", action="store_true", help="write the HTML page at the end too")
     parser.add_argument("--windows", type=int, default=WINDOWS)
+    parser.add_argument("--minutes", type=float, default=120.0, help="begin no backfill after it")
     parser.add_argument("--seed", type=int, default=0)
     told = run(parser.parse_args())
     return 1 if any(told.problems.values()) else 0
