@@ -8,8 +8,9 @@ A backfill of twenty windows, with two faults, an outage and late labels, is run
 Then processes that do the same are killed (SIGKILL), each after a time drawn evenly from nothing to
 a share (`--within`) of what the undisturbed one took, and begun again on the same store, until one
 comes to its end; then the next backfill begins on a new store, until there were as many kills as
-asked. Each worker is killed by itself. At the end of a backfill the outbox is delivered by a clock two hours ahead, when every
-claim of the dead is void, and all that is left is compared with the undisturbed run.
+asked. Each worker is killed by itself. At the end of a backfill the outbox is delivered by a clock
+two hours ahead, when every claim of the dead is void, and all that is left is compared with the
+undisturbed run.
 
 The processes are forked from one that has imported everything, for 100 starts of Python would take
 the time; they run the stages that the flow runs, without Prefect. With `--command` it is the real
