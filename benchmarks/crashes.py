@@ -334,6 +334,8 @@ def main() -> int:
     parser.add_argument("--windows", type=int, default=WINDOWS)
     parser.add_argument("--minutes", type=float, default=120.0, help="begin no backfill after it")
     parser.add_argument("--seed", type=int, default=0)
+    # So that what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     told = run(parser.parse_args())
     return 1 if any(told.problems.values()) else 0
 
