@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -176,6 +178,15 @@ def _start_passing_server() -> threading.Thread | None:
         return None
     own = {name: value for name, value in _PASSING.items() if name not in os.environ}
     os.environ.update(own)
+    begin = server._run_uvicorn_command
+
+    def begin_watched() -> subprocess.Popen[Any]:
+        process = begin()
+        end_with_this_process(process.pid)
+        return process
+
+    # Prefect ends its server at exit: a process that is killed has none.
+    setattr(server, "_run_uvicorn_command", begin_watched)  # noqa: B010
 
     def start() -> None:
         # A failure shows again, and is raised, where the flow's call starts the server itself.
@@ -191,6 +202,48 @@ def _start_passing_server() -> threading.Thread | None:
     thread = threading.Thread(target=start, daemon=True)
     thread.start()
     return thread
+
+
+# Waits for the end of its input, which comes when the last process that could write is gone, and
+# then ends the process that it was named, if that is still there.
+_WATCH = """
+import os, signal, sys
+pid = int(sys.argv[1])
+handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+while os.read(0, 1):
+    pass
+try:
+    if handle is not None:
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+    else:
+        os.kill(pid, signal.SIGTERM)
+except ProcessLookupError:
+    pass
+"""
+
+
+def end_with_this_process(pid: int) -> None:
+    """See that a process ends when this one does, even if this one is killed.
+
+    Parameters
+    ----------
+    pid : int
+        Of a child. On Windows nothing is done.
+    """
+    if sys.platform == "win32":
+        return
+    watch = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _WATCH, str(pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    # Kept open, and known to no child, for as long as this process lives.
+    _WATCHES.append(watch)
+
+
+_WATCHES: list[subprocess.Popen[bytes]] = []
 
 
 def _quiet_console() -> None:

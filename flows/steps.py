@@ -98,7 +98,7 @@ def due(store: Store, model: str, kinds: Collection[str]) -> bool:
     return any(
         row.message.model == model
         and row.message.kind in kinds
-        and row.next_attempt <= now
+        and (row.next_attempt <= now or row.attempts == 0)
         and (can_post or row.detail != PRINTED)
         for state in OPEN
         for row in store.messages(state)

@@ -121,7 +121,9 @@ def claim(
 ) -> list[Claimed]:
     """Claim due rows that nobody holds; see `Store.claim`."""
     free = sa.or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until <= now)
-    due = sa.select(outbox).where(outbox.c.state.in_(OPEN), outbox.c.next_attempt <= now, free)
+    # A message that was never tried is due, whatever the clock was when it was put down.
+    is_due = sa.or_(outbox.c.next_attempt <= now, outbox.c.attempts == 0)
+    due = sa.select(outbox).where(outbox.c.state.in_(OPEN), is_due, free)
     if kinds is not None:
         due = due.where(outbox.c.kind.in_(kinds))
     if skip:
