@@ -117,6 +117,8 @@ def test_deployments_have_names_of_their_own() -> None:
         "build-baseline/flights",
         "retrain/flights",
         "feedback/all-models",
+        "fleet/all-models",
+        "watchdog/all-models",
     } <= set(names)
 
 
