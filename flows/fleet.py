@@ -20,7 +20,6 @@ from monitoring_sdk.stages.stale import stale_models
 from monitoring_sdk.stages.status import standings
 from tasks.fleet import look_at_model
 
-
 # One model at a time: a pass keeps the rows of the one window that is looked at.
 ONE_BY_ONE: Any = ThreadPoolTaskRunner(max_workers=1)
 
