@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ from prefect.runtime import flow_run
 
 from flows.steps import follow_up, keep_within, model_name, must_have_looked, say, window_of
 from monitoring_sdk import stages
+from monitoring_sdk.adapters.heartbeat import beat
+from monitoring_sdk.adapters.kubernetes import refuse_what_dies_with_the_pod
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import MonitoringError
@@ -63,6 +66,7 @@ def monitor(
     Returns:
         The report, as JSON.
     """
+    refuse_what_dies_with_the_pod(os.environ)
     config, _ = stages.find_config(model)
     window, at = window_of(config, window_end, as_of)
     if dry_run:
@@ -80,6 +84,8 @@ def monitor(
         store.close()
     say(f"{config.model} {window_label(config, window)}: {report.status}")
     must_have_looked(report)
+    if not dry_run and (problem := beat(config.model)):
+        say(problem)
     return report.to_dict()
 
 

@@ -51,7 +51,8 @@ def read_mapping(path: str | Path, first: str = "model") -> dict[str, Any]:
         When the file cannot be read, is no YAML, repeats a key, or is no mapping.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        # A path of a remote folder is one that `Path` does not know.
+        text = (Path(path) if isinstance(path, str) else path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from None

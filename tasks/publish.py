@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from prefect import get_run_logger
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
@@ -14,6 +15,7 @@ from prefect.artifacts import (
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.errors import MonitoringError
 from monitoring_sdk.render.markdown import report_markdown
 from monitoring_sdk.render.words import worst_first
 from monitoring_sdk.report import Report
@@ -56,10 +58,15 @@ def publish(
     show(config, report)
     if not page:
         return None
-    published = stages.publish(config, store)
+    try:
+        published = stages.publish(config, store)
+    except MonitoringError as error:
+        # It has looked, and all that it found is kept: the next run writes the page again.
+        get_run_logger().warning("no page: %s", error)
+        return None
     create_link_artifact(
         key=artifact_key(config.model, "page"),
-        link=published.url or published.path.absolute().as_uri(),
+        link=published.link,
         link_text=f"{config.model}: history",
         description=f"The page of {config.model}: its checks over time, and its incidents.",
     )

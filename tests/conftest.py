@@ -1,4 +1,4 @@
-"""One real Prefect server for the tests that need one: it takes ten seconds to start."""
+"""Real servers, one of each for all tests that need it: Prefect's takes ten seconds to start."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from hypothesis import settings
+from postgres_server import PostgresServer, installed, postgres_server
 
 RECORDED_SECONDS = 20.0
 BUSY_SECONDS = 20.0
@@ -92,3 +94,52 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
         httpx.Client(base_url=f"{environment['PREFECT_API_URL']}/", timeout=30) as api,
     ):
         yield PrefectServer(environment, api, folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Start a PostgreSQL, where its programs are installed."""
+    if not installed():
+        pytest.skip("PostgreSQL is not installed")
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: PostgresServer) -> str:
+    """Return the name of a database that is a store without a row: to be copied."""
+    from monitoring_sdk.adapters.store import open_store
+
+    url = postgres.fresh()
+    open_store(url).close()
+    return psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+
+
+each_database = pytest.fixture(params=["sqlite", "postgresql"])
+
+
+@each_database
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the address of a store without a row, on each kind of database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/deep/er/store.db"
+    return fresh_store(request)
+
+
+@each_database
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the address of a database that is no store yet, on each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/100% store/s.db"
+    found: str = request.getfixturevalue("postgres").fresh()
+    return found
+
+
+# For tests in which the database plays no part.
+on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
+
+def fresh_store(request: pytest.FixtureRequest) -> str:
+    """Return the address of a store of its own in PostgreSQL."""
+    url: str = request.getfixturevalue("postgres").fresh(request.getfixturevalue("migrated"))
+    return url

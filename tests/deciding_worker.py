@@ -94,9 +94,20 @@ class DiesAfterSending:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def hold(store: Store) -> None:
+    """Take the lease, say so, wait for a line, then decide window 0."""
+    with store.deciding(MODEL, holder="held", now=NOW) as tx:
+        print("holding", flush=True)  # noqa: T201
+        sys.stdin.readline()
+        tx.save(Decision(MODEL, day(0), day(0).end, (row(0, (check(0),), "held"),)))
+
+
 def main(act: str, url: str) -> None:
-    """Decide window 0, then as `act` says: `decide`, `die`, or `die_sending`."""
+    """Decide window 0, then as `act` says: `decide`, `die`, or `die_sending`; or `hold` it."""
     store = open_store(url)
+    if act == "hold":
+        hold(store)
+        return
     decided = decide(store, 0, (check(0),), holder=str(os.getpid()), hook={"command": ["true"]})
     print(decided, flush=True)  # noqa: T201
     if act == "die":

@@ -11,7 +11,9 @@ import types
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
+from conftest import on_sqlite
 from deciding_worker import CHANNEL, MODEL, NOW, check, day, decide
 from slack_server import TOKEN, SlackServer
 
@@ -26,13 +28,8 @@ LATER = timedelta(hours=2)
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-def store(path):
-    store = open_store(f"sqlite:///{path}")
+def store(store_url):
+    store = open_store(store_url)
     yield store
     store.close()
 
@@ -98,6 +95,7 @@ def test_a_rate_limit_is_waited_out(store, slack, sender):
     assert slack.calls == ["chat.postMessage"] * 2
 
 
+@on_sqlite
 def test_waits_double_up_to_an_hour_and_end_after_seven_days(store):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -186,9 +184,11 @@ def test_blocks_that_slack_refuses_are_sent_as_plain_text(store, slack, sender):
 
 
 @pytest.mark.parametrize("act", ["die", "die_sending"])
-def test_a_killed_process_costs_no_message_and_sends_none_twice(store, path, slack, sender, act):
+def test_a_killed_process_costs_no_message_and_sends_none_twice(
+    store, store_url, slack, sender, act
+):
     environ = {**os.environ, "SLACK_BOT_TOKEN": TOKEN, "SLACK_BASE_URL": slack.base_url}
-    command = [sys.executable, str(WORKER), act, f"sqlite:///{path}"]
+    command = [sys.executable, str(WORKER), act, store_url]
     died = subprocess.run(command, env=environ, timeout=60, stdout=subprocess.DEVNULL)
     assert died.returncode == -9
     assert len(slack.messages) == (1 if act == "die_sending" else 0)
@@ -202,6 +202,7 @@ def test_a_killed_process_costs_no_message_and_sends_none_twice(store, path, sla
     assert len(store.triggers()) == 1
 
 
+@on_sqlite
 def test_without_a_channel_it_goes_to_the_console_once(store, sender, slack, capsys):
     decide(store, 0, (check(0),), channel=None)
     assert go(store, SlackSender()).sent == 1
@@ -225,6 +226,7 @@ def test_without_a_token_it_is_printed_once_and_sent_when_there_is_one(
     assert only(store).attempts == 1
 
 
+@on_sqlite
 def test_a_webhook_sends_and_judges_by_status(store, slack):
     webhook = SlackSender(webhook=slack.webhook_url, timeout=1)
     decide(store, 0, (check(0),))
@@ -266,7 +268,9 @@ def test_a_message_that_breaks_its_sender_does_not_stop_the_others(store, slack,
     assert TOKEN not in repr(summary)
 
 
-def test_the_token_and_the_webhook_are_nowhere(store, path, slack, caplog, capsys, monkeypatch):
+def test_the_token_and_the_webhook_are_nowhere(
+    store, store_url, slack, caplog, capsys, monkeypatch
+):
     monkeypatch.setenv("SLACK_BOT_TOKEN", TOKEN)
     monkeypatch.setenv("SLACK_WEBHOOK_URL", slack.webhook_url)
     caplog.set_level(logging.DEBUG)
@@ -293,11 +297,24 @@ def test_the_token_and_the_webhook_are_nowhere(store, path, slack, caplog, capsy
     assert shown[-1] == "exit status 1: ***"
     store.close()
     texts = [*shown, caplog.text, *capsys.readouterr()]
-    kept = b"".join(p.read_bytes() for p in path.parent.iterdir())
+    kept = everything_in(store_url)
     assert len(slack.messages) >= len(faults)
     for secret in (TOKEN, slack.webhook_url.rpartition("/")[2]):
         assert not [t for t in texts if secret in t]
         assert secret.encode() not in kept
+
+
+def everything_in(url):
+    """Return all that a database keeps, as bytes."""
+    if url.startswith("sqlite"):
+        folder = Path(url.removeprefix("sqlite:///")).parent
+        return b"".join(p.read_bytes() for p in folder.iterdir())
+    with psycopg.connect(url) as connection:
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchall()
+        rows = [connection.execute(f'TABLE "{name}"').fetchall() for (name,) in tables]
+    return repr(rows).encode()
 
 
 def run_hook(store, hook, sender=None, now=NOW, start=80):
@@ -307,6 +324,7 @@ def run_hook(store, hook, sender=None, now=NOW, start=80):
     return store.messages()[-1].detail or ""
 
 
+@on_sqlite
 def test_a_command_learns_what_it_is_for(store, tmp_path):
     out = tmp_path / "told"
     code = (
@@ -325,6 +343,7 @@ def test_a_command_learns_what_it_is_for(store, tmp_path):
     assert told["MONITORING_WINDOW_END"] == day(80).end.isoformat()
 
 
+@on_sqlite
 def test_a_command_that_fails_is_tried_again_and_its_output_kept(store):
     code = "import sys; print('x' * 9000 + 'last words'); sys.exit(3)"
     detail = run_hook(store, {"command": [sys.executable, "-c", code]})
@@ -334,11 +353,13 @@ def test_a_command_that_fails_is_tried_again_and_its_output_kept(store):
     assert store.messages()[-1].state == store.triggers()[0].state == "pending"
 
 
+@on_sqlite
 def test_a_command_that_cannot_be_run_is_dead_and_its_trigger_failed(store):
     assert "FileNotFoundError" in run_hook(store, {"command": ["/no/such/program"]})
     assert (store.messages()[-1].state, store.triggers()[0].state) == ("dead", "failed")
 
 
+@on_sqlite
 def test_a_command_that_does_not_end_is_ended_with_its_children(store, tmp_path):
     mark = tmp_path / "mark"
     child = f"import time; time.sleep(2); open({str(mark)!r}, 'w')"
@@ -385,6 +406,7 @@ def prefect(monkeypatch):
     return seen
 
 
+@on_sqlite
 def test_a_deployment_is_run_with_the_trigger_as_its_key(store, prefect):
     run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender())
     (trigger,) = store.triggers()
@@ -398,6 +420,7 @@ def test_a_deployment_is_run_with_the_trigger_as_its_key(store, prefect):
     assert (trigger.state, store.messages()[-1].receipt) == ("sent", {"flow_run": "run-1"})
 
 
+@on_sqlite
 def test_a_deployment_gets_the_parameters_that_it_has(store, prefect):
     prefect.schema = {"properties": {"window_end": {}, "trigger_id": {}, "else": {}}}
     run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender())
@@ -408,6 +431,7 @@ def test_a_deployment_gets_the_parameters_that_it_has(store, prefect):
     }
 
 
+@on_sqlite
 def test_an_event_that_is_lost_does_not_start_another_run(store, prefect):
     prefect.event_error = RuntimeError("no server")
     detail = run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender())
@@ -415,6 +439,7 @@ def test_an_event_that_is_lost_does_not_start_another_run(store, prefect):
     assert store.triggers()[0].state == "sent"
 
 
+@on_sqlite
 def test_a_deployment_that_is_missing_is_dead_and_no_server_is_tried_again(store, prefect):
     from prefect.exceptions import ObjectNotFound
 

@@ -94,6 +94,8 @@ def test_everything_is_deployed(deployments: dict[str, dict[str, Any]]) -> None:
         "build-baseline/flights",
         "retrain/flights",
         "feedback/all-models",
+        "fleet/all-models",
+        "watchdog/all-models",
     }
     monitor = deployments["monitor/flights"]
     assert monitor["parameters"] == {"model": "flights"}

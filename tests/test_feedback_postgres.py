@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from feedback_model import HOUR, MODEL, NOW, decide, only_incident, told, window, write_monitor
-from test_sources_postgres import url  # noqa: F401
+from postgres_server import PostgresServer
 
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.feedback import Epoch
@@ -16,9 +16,9 @@ from monitoring_sdk.stages.status import standings
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[Store]:  # noqa: F811
+def store(postgres: PostgresServer) -> Iterator[Store]:
     """Open a store in it."""
-    opened = open_store(url)
+    opened = open_store(postgres.fresh())
     yield opened
     opened.close()
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from postgres_server import PostgresServer
 from slack_server import TOKEN, SlackServer
 from test_grouping import NOW, go, settings, step, texts
-from test_sources_postgres import url as postgres  # noqa: F401
 
 from monitoring_sdk.adapters.slack import SlackSender
 from monitoring_sdk.adapters.store import open_store
@@ -18,12 +18,11 @@ MODELS = ("a", "b", "c", "d")
 
 
 def test_one_page_whoever_comes_first(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    place = request.getfixturevalue("postgres")
     monkeypatch.setenv("MONITORING_MONITORS", str(tmp_path))
     (tmp_path / "_fleet.yaml").write_text("budget: 4 per 30d\n")
-    store = open_store(place.replace("postgresql:", "postgresql+psycopg:", 1))
+    store = open_store(postgres.fresh())
     for name in MODELS:
         settings(tmp_path, name)
     ready = Barrier(len(MODELS))

@@ -20,6 +20,7 @@ from prefect.cli.deploy._models import (
     WorkPoolConfig,
 )
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
+from prefect.events.schemas.automations import AutomationCore
 from prefect.server.schemas.schedules import CronSchedule
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
@@ -117,6 +118,8 @@ def test_deployments_have_names_of_their_own() -> None:
         "build-baseline/flights",
         "retrain/flights",
         "feedback/all-models",
+        "fleet/all-models",
+        "watchdog/all-models",
     } <= set(names)
 
 
@@ -172,3 +175,11 @@ def test_the_monitor_is_scheduled_after_each_day_in_new_york() -> None:
 def test_no_path_of_a_machine_is_in_the_file() -> None:
     assert "set_working_directory" not in FILE.read_text()
     assert "directory:" not in FILE.read_text()
+
+
+def test_the_automation_is_what_prefect_accepts() -> None:
+    data = YAML(typ="safe", pure=True).load(FILE.with_name("automations.yaml"))
+    (zombie,) = data["automations"]
+    made = AutomationCore.model_validate(zombie)
+    assert "prefect.flow-run.heartbeat" in made.trigger.expect
+    assert set(zombie) <= set(AutomationCore.model_fields)

@@ -1,26 +1,20 @@
-"""A real PostgreSQL on loopback, where its programs are installed."""
+"""Sources in a real PostgreSQL, where its programs are installed."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from postgres_server import PASSWORD, PostgresServer
 
 from monitoring_sdk.adapters.sources.joined import JoinedSource
 from monitoring_sdk.adapters.sources.source import open_source, read_table
 from monitoring_sdk.config_sections import SourceSpec, TimestampColumn
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.window import Window
-
-psycopg = pytest.importorskip("psycopg")
 
 DAY = Window(datetime(2013, 6, 3, tzinfo=UTC), datetime(2013, 6, 4, tzinfo=UTC))
 EDGES = [DAY.start - timedelta(seconds=1), DAY.start, DAY.end - timedelta(seconds=1), DAY.end]
@@ -32,44 +26,20 @@ CREATE TABLE "Odd rows" (
 """
 
 
-def run(*command: str, user: str | None) -> None:
-    subprocess.run(command, check=True, capture_output=True, user=user, cwd="/", timeout=60)
-
-
 @pytest.fixture(scope="module")
-def url():
-    found = shutil.which("initdb"), shutil.which("pg_ctl")
-    if None in found:
-        pytest.skip("PostgreSQL is not installed")
-    initdb, control = map(str, found)
-    # PostgreSQL does not run as root.
-    user = "nobody" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    if user:
-        shutil.chown(folder, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data = str(folder / "data")
-    run(initdb, "-D", data, "-U", "me", "-A", "trust", "-N", user=user)
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    log = str(folder / "log")
-    run(control, "-D", data, "-l", log, "-o", options, "-w", "start", user=user)
-    try:
-        with psycopg.connect(f"postgresql://me@127.0.0.1:{port}/postgres") as connection:
-            connection.execute(TABLE)
-            for i, at in enumerate(EDGES):
-                local, late = at.replace(tzinfo=None), 7 if i == 2 else None
-                row = (at, local, at.date(), int(at.timestamp()), at.isoformat(" "), i, i / 4)
-                connection.execute(
-                    'INSERT INTO "Odd rows" VALUES '
-                    "(%s, %s, %s, %s, %s, %s, %s, true, 0.5, gen_random_uuid(), %s)",
-                    (*row, late),
-                )
-        yield f"postgresql://me:s3cret@127.0.0.1:{port}/postgres"
-    finally:
-        run(control, "-D", data, "-m", "immediate", "stop", user=user)
-        shutil.rmtree(folder, ignore_errors=True)
+def url(postgres: PostgresServer) -> str:
+    place = postgres.fresh()
+    with psycopg.connect(place) as connection:
+        connection.execute(TABLE)
+        for i, at in enumerate(EDGES):
+            local, late = at.replace(tzinfo=None), 7 if i == 2 else None
+            row = (at, local, at.date(), int(at.timestamp()), at.isoformat(" "), i, i / 4)
+            connection.execute(
+                'INSERT INTO "Odd rows" VALUES '
+                "(%s, %s, %s, %s, %s, %s, %s, true, 0.5, gen_random_uuid(), %s)",
+                (*row, late),
+            )
+    return place
 
 
 @pytest.mark.parametrize("column", ["aware", "naive", "day", "seconds", "words"])
@@ -160,7 +130,7 @@ def test_names_are_quoted(url):
 def test_errors_name_the_place_and_no_password(url):
     with pytest.raises(SourceError, match=r"no such table|does not exist") as caught:
         open_source(SourceSpec(url=url, table="absent")).count(None, None)
-    assert "s3cret" not in str(caught.value)
+    assert PASSWORD not in str(caught.value)
 
 
 def test_features_in_a_table_join_predictions_in_a_file(url, tmp_path):

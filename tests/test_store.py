@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from conftest import on_sqlite
 from deciding_worker import MODEL, NOW, START, check, day, decide, row
 
 from monitoring_sdk.adapters.outbox import OPEN
@@ -21,13 +22,8 @@ WORKER = Path(__file__).with_name("deciding_worker.py")
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/deep/er/store.db"
-
-
-@pytest.fixture
-def store(url):
-    store = open_store(url)
+def store(store_url):
+    store = open_store(store_url)
     yield store
     store.close()
 
@@ -139,6 +135,7 @@ def test_history_is_a_table_cut_by_key_time_and_count(store):
     assert (empty.dtypes == table.dtypes).all()
 
 
+@on_sqlite
 def test_history_of_many_windows_is_fast(store):
     checks = [tuple(check(i, "ok", f"m{j}", 0.1 * j) for j in range(200)) for i in range(300)]
     save(store, *(row(i, c) for i, c in enumerate(checks)))
@@ -214,12 +211,12 @@ def test_threads_deciding_the_same_window_decide_it_once(store):
     assert_decided_once(store, answers)
 
 
-def test_processes_creating_and_deciding_at_once_decide_once(url):
-    command = [sys.executable, str(WORKER), "decide", url]
+def test_processes_creating_and_deciding_at_once_decide_once(empty_url):
+    command = [sys.executable, str(WORKER), "decide", empty_url]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     answers = [w.communicate(timeout=60)[0].strip() == "True" for w in workers]
     assert [w.returncode for w in workers] == [0] * 3
-    assert_decided_once(open_store(url), answers)
+    assert_decided_once(open_store(empty_url), answers)
 
 
 def test_a_message_is_claimed_by_one_until_its_claim_expires(store):
@@ -303,9 +300,9 @@ def test_incidents_are_cut_by_the_windows_that_opened_them(store):
     assert store.incidents(MODEL, day(0).end, day(3).end) == []
 
 
-def test_read_only_reads_and_writes_nothing(url, store, tmp_path):
+def test_read_only_reads_and_writes_nothing(store_url, store, tmp_path):
     decide(store, 0, (check(0),))
-    reader = open_store(url, read_only=True)
+    reader = open_store(store_url, read_only=True)
     assert len(reader.results(MODEL)) == 1
     with pytest.raises(StoreError, match=r"read-?only"):
         decide(reader, 1, (check(1),))
@@ -314,8 +311,9 @@ def test_read_only_reads_and_writes_nothing(url, store, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_sqlite_is_set_up_for_several_processes(url, store):
-    path = url.removeprefix("sqlite:///")
+def test_sqlite_is_set_up_for_several_processes(tmp_path):
+    path = tmp_path / "s.db"
+    store = open_store(f"sqlite:///{path}")
     with sqlite3.connect(path) as plain:
         assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     with store._engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Baselines on disk: `<root>/<model>/<version>/`, written once and never changed."""
+"""Baselines: `<root>/<model>/<version>/`, on disk or behind a URL, written once, never changed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import os
 import re
 import shutil
 import uuid
+from contextlib import nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 
+from monitoring_sdk.adapters import folders
 from monitoring_sdk.baseline import Baseline, from_files, to_files
-from monitoring_sdk.errors import BaselineError, ConfigError, explain
+from monitoring_sdk.errors import BaselineError, explain
 from monitoring_sdk.report import timestamp
 from monitoring_sdk.window import Window
 
-CHECKSUMS = "sha256.json"
+CHECKSUMS, CLAIM = "sha256.json", "claim"
 _VERSION = re.compile(r"v(\d+)")
 
 
@@ -27,22 +29,39 @@ def baselines_root() -> str:
 
 
 def _folder(root: str | Path, model: str) -> Path:
-    if "://" in str(root):
-        raise ConfigError(
-            f"MONITORING_BASELINES: a URL ({root}) is not supported yet; name a folder"
-        )
-    return Path(root) / model
+    return folders.folder(root, "MONITORING_BASELINES") / model
 
 
 def versions(root: str | Path, model: str) -> list[str]:
-    """Return a model's versions, oldest first."""
+    """Return a model's versions, oldest first.
+
+    Raises
+    ------
+    BaselineError
+        When the folder cannot be reached.
+    """
     folder = _folder(root, model)
-    found = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
+    with folders.reached(folder, BaselineError):
+        return [v for v in _numbered(folder) if _is_whole(folder / v)]
+
+
+def _numbered(folder: Path) -> list[str]:
+    """Return the versions that were begun."""
+    found: list[str] = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        found = [p.name for p in folders.fresh(folder).iterdir() if p.is_dir()]
     return sorted((v for v in found if _VERSION.fullmatch(v)), key=lambda v: int(v[1:]))
 
 
-def _next(root: str | Path, model: str) -> str:
-    known = versions(root, model)
+def _is_whole(version: Path) -> bool:
+    """Say whether all of a version is there; on disk it comes with its name."""
+    if folders.is_remote(version):
+        return (version / CHECKSUMS).is_file()
+    return version.is_dir()
+
+
+def _next(folder: Path) -> str:
+    known = _numbered(folder)
     return f"v{int(known[-1][1:]) + 1}" if known else "v1"
 
 
@@ -53,11 +72,38 @@ def save(baseline: Baseline, root: str | Path) -> Baseline:
     -------
     Baseline
         The same, with its version.
+
+    Raises
+    ------
+    BaselineError
+        When the folder cannot be written to.
     """
     folder = _folder(root, baseline.model)
+    with folders.reached(folder, BaselineError):
+        return _put(baseline, folder) if folders.is_remote(folder) else _rename(baseline, folder)
+
+
+def _put(baseline: Baseline, folder: Path) -> Baseline:
+    """Write a version where nothing can be renamed: it is there once its checksums are.
+
+    A number is taken first, by a file that only one can create. One whose builder died stays
+    taken, and is no version.
+    """
+    mine = uuid.uuid4().hex.encode()
+    while True:
+        numbered = dataclasses.replace(baseline, version=_next(folder))
+        if folders.create(folder / numbered.version / CLAIM, mine):
+            break
+    for name, text in _with_checksums(to_files(numbered)).items():
+        folders.write(folder / numbered.version / name, text.encode())
+    return numbered
+
+
+def _rename(baseline: Baseline, folder: Path) -> Baseline:
+    """Write a version beside its place, and move it there at once."""
     folder.mkdir(parents=True, exist_ok=True)
     while True:
-        numbered = dataclasses.replace(baseline, version=_next(root, baseline.model))
+        numbered = dataclasses.replace(baseline, version=_next(folder))
         draft = folder / f".draft-{uuid.uuid4().hex}"
         try:
             _write(draft, to_files(numbered))
@@ -71,10 +117,15 @@ def save(baseline: Baseline, root: str | Path) -> Baseline:
             return numbered
 
 
+def _with_checksums(files: dict[str, str]) -> dict[str, str]:
+    """Return files with that of their checksums, which comes last."""
+    sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    return {**files, CHECKSUMS: json.dumps(sums, indent=1) + "\n"}
+
+
 def _write(folder: Path, files: dict[str, str]) -> None:
     folder.mkdir()
-    sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    for name, text in {**files, CHECKSUMS: json.dumps(sums, indent=1) + "\n"}.items():
+    for name, text in _with_checksums(files).items():
         with open(folder / name, "w", encoding="utf-8", newline="") as out:
             out.write(text)
             out.flush()
@@ -117,9 +168,11 @@ def read_folder(folder: str | Path) -> Baseline:
     BaselineError
         When a file is missing, was changed or is damaged.
     """
+    place = folders.folder(folder)
     try:
-        sums = json.loads((Path(folder) / CHECKSUMS).read_text(encoding="utf-8"))
-        files = {name: (Path(folder) / name).read_bytes() for name in dict(sums)}
+        with folders.reached(place, BaselineError) if folders.is_remote(place) else nullcontext():
+            sums = json.loads((place / CHECKSUMS).read_text(encoding="utf-8"))
+            files = {name: (place / name).read_bytes() for name in dict(sums)}
     except (OSError, ValueError, TypeError) as error:
         raise BaselineError(f"cannot be read: {error}") from None
     for name, content in files.items():

@@ -27,6 +27,17 @@ from monitoring_sdk.errors import StoreError
 
 DEFAULT_URL = "sqlite:///.monitoring/store.db"
 BUSY_SECONDS = 30
+IDLE_SECONDS = 300
+# A server that is gone is noticed within a minute; and no prepared statements, which a connection
+# pooler in between would have to know of.
+_POSTGRES: Mapping[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+    "prepare_threshold": None,
+}
 # Any number does, so long as every process that migrates the same database takes the same one.
 _ADVISORY_LOCK = int.from_bytes(hashlib.sha256(b"monitoring-sdk migrations").digest()[:7])
 
@@ -131,10 +142,13 @@ def _engine(url: sa.URL, read_only: bool) -> sa.Engine:
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     else:
         options["pool_pre_ping"] = True
+        options["connect_args"] = {k: v for k, v in _POSTGRES.items() if k not in url.query}
     engine = sa.create_engine(url, **options)
     _leave_to_parent(engine)
     if _is_sqlite(url):
         _set_up_sqlite(engine, read_only)
+    else:
+        _set_up_postgres(engine)
     return engine.execution_options(postgresql_readonly=True) if read_only else engine
 
 
@@ -150,6 +164,17 @@ def _leave_to_parent(engine: sa.Engine) -> None:
         if record.info["pid"] != os.getpid():
             record.dbapi_connection = proxy.dbapi_connection = None
             raise DisconnectionError("a connection of the parent process")
+
+
+def _set_up_postgres(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def _limits(connection: Any, record: Any) -> None:
+        # Nobody waits for ever for a worker that hangs, and the server lets go of what a worker
+        # holds whose machine is gone.
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+        connection.commit()
 
 
 def _set_up_sqlite(engine: sa.Engine, read_only: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from monitoring_sdk.errors import ConfigError
 
 def call_flow(name: str, **parameters: Any) -> Any:
     """Call a flow of the checkout by its name."""
+    from monitoring_sdk.adapters.kubernetes import refuse_what_dies_with_the_pod
+
+    # Before a Prefect server is started for it.
+    refuse_what_dies_with_the_pod(os.environ)
     here, beside = Path.cwd(), Path(__file__).resolve().parents[2]
     for folder in (beside, here):
         if (folder / "flows" / "run_local.py").is_file() and str(folder) not in sys.path:

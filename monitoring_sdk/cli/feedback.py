@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from typing import Any
 
 import click
@@ -98,15 +99,21 @@ def silence(model: str, length: str, reason: str | None, by: str | None, as_json
 
 
 @click.command()
+@click.option("--fail-on-stale", is_flag=True, help="Exit 5 where a model is not looked at.")
 @common
-def status(as_json: bool) -> None:
+def status(fail_on_stale: bool, as_json: bool) -> None:
     """Say how every model stands: last window, verdict, open incident, budget spent."""
     from monitoring_sdk import stages
     from monitoring_sdk.adapters.store import open_existing
     from monitoring_sdk.render.standing import status_text
+    from monitoring_sdk.stages.stale import stale_models
     from monitoring_sdk.stages.status import standings, status_document
 
     now = stages.clock()
     store = open_existing()
-    document = status_document(standings(store, now), now)
-    emit(document, as_json, status_text(document))
+    found = standings(store, now)
+    stale = stale_models(found, now)
+    document = {**status_document(found, now), "stale": stale}
+    emit(document, as_json, "\n".join([status_text(document), *(f"stale: {s}" for s in stale)]))
+    if stale and fail_on_stale:
+        sys.exit(5)

@@ -10,6 +10,7 @@ from typing import Any
 
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
+from monitoring_sdk.adapters.folders import reached, write
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.alarms.budget import Alarms
 from monitoring_sdk.config import MonitorConfig
@@ -225,7 +226,7 @@ def _points(config: MonitorConfig, window: Window, store: Store) -> tuple[Point,
 
 def save_chart(text: str, config: MonitorConfig, window: Window, folder: Path) -> Path:
     """Write a window's chart beside the model's page, and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{config.model}-{window.end:%Y%m%dT%H%M}.svg"
-    path.write_text(text, encoding="utf-8")
+    with reached(path):
+        write(path, text.encode())
     return path

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from monitoring_sdk.adapters.folders import stamp
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.alarms.budget import parse_budget
 from monitoring_sdk.alarms.judging import Budget
@@ -25,7 +26,7 @@ from monitoring_sdk.fleet import (
 )
 from monitoring_sdk.render.keys import parts_of
 from monitoring_sdk.report import SCHEMA
-from monitoring_sdk.stages.handle import MONITOR_SUFFIXES, monitors_root
+from monitoring_sdk.stages.handle import monitor_files, monitors_root
 from monitoring_sdk.yaml_file import interpolate, read_mapping
 
 
@@ -66,13 +67,12 @@ def members(root: Path) -> tuple[Member, ...]:
     Nothing else of a file is read: a fault in one must not stop the other models. A file that
     cannot be read counts as a model of tier 1.
     """
-    files = (p for p in root.glob("*") if p.suffix in MONITOR_SUFFIXES and p.name[0] not in "_.")
-    return tuple(_member(p, p.stat().st_mtime_ns, p.stat().st_size) for p in sorted(files))
+    return tuple(_member(p, stamp(p)) for p in monitor_files(root))
 
 
 # Parsing takes long, and a backfill asks at every window.
 @lru_cache(maxsize=4096)
-def _member(path: Path, changed: int, size: int) -> Member:
+def _member(path: Path, version: str) -> Member:
     try:
         data = interpolate(read_mapping(path), "", [])
     except (ConfigError, RecursionError):

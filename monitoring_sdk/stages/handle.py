@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
+from monitoring_sdk.adapters.folders import folder, reached
 from monitoring_sdk.adapters.sources.columns import resolve_features
 from monitoring_sdk.adapters.sources.joined import JoinedSource
 from monitoring_sdk.adapters.sources.source import Source, open_source
@@ -55,8 +56,24 @@ class Handle:
 
 
 def monitors_root() -> Path:
-    """Return the folder of monitor files."""
-    return Path(os.environ.get("MONITORING_MONITORS") or "monitors")
+    """Return the folder of monitor files; one behind a URL does what a path does."""
+    return folder(os.environ.get("MONITORING_MONITORS") or "monitors", "MONITORING_MONITORS")
+
+
+def monitor_files(root: Path | None = None) -> list[Path]:
+    """Return the monitor files of a folder, by name; those that begin with `_` are none.
+
+    Raises
+    ------
+    MonitoringError
+        When the folder is behind a URL and cannot be reached.
+    """
+    root = root or monitors_root()
+    with reached(root):
+        found = [
+            p for p in root.glob("*") if p.suffix in MONITOR_SUFFIXES and p.name[0] not in "_."
+        ]
+    return sorted(found, key=str)
 
 
 def find_config(model: str | Path) -> tuple[MonitorConfig, Path]:
@@ -68,14 +85,15 @@ def find_config(model: str | Path) -> tuple[MonitorConfig, Path]:
         When there is no such file, or it is wrong, or that of the fleet is.
     """
     path, root = Path(model), monitors_root()
-    load_fleet(root)
-    if path.suffix in MONITOR_SUFFIXES:
-        return load_config(path), path
-    path = root / f"{model}.yaml"
-    if not path.is_file():
-        known = sorted(p.stem for p in root.glob("*.yaml") if not p.stem.startswith("_"))
-        raise ConfigError(explain("no monitor file for this model", got=str(model), allowed=known))
-    return load_config(path), path
+    with reached(root):
+        load_fleet(root)
+        if path.suffix in MONITOR_SUFFIXES:
+            return load_config(path), path
+        path = root / f"{model}.yaml"
+        if path.is_file():
+            return load_config(path), path
+    known = sorted(p.stem for p in monitor_files(root) if p.suffix == ".yaml")
+    raise ConfigError(explain("no monitor file for this model", got=str(model), allowed=known))
 
 
 def layout_of(config: MonitorConfig, schema: pa.Schema, known: Layout | None = None) -> Layout:

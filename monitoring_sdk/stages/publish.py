@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from monitoring_sdk.adapters.folders import folder, is_remote, reached, write
 from monitoring_sdk.adapters.notify import DeliverySummary, deliver, senders_of_environment
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.config import MonitorConfig
@@ -24,10 +25,17 @@ TRIGGERS = ("deployment", "command")
 
 @dataclass(frozen=True)
 class Published:
-    """Where a model's page is, on disk and, where that is set up, for people."""
+    """Where a model's page is, on disk or behind a URL, and, where that is set up, for people."""
 
     path: Path
     url: str | None
+
+    @property
+    def link(self) -> str:
+        """What leads to it: the address for people, else its own."""
+        return self.url or (
+            str(self.path) if is_remote(self.path) else self.path.absolute().as_uri()
+        )
 
 
 def deliver_kinds(
@@ -54,8 +62,9 @@ def deliver_all(store: Store, *, now: datetime | None = None) -> DeliverySummary
 
 
 def reports_root() -> Path:
-    """Return the folder of HTML pages."""
-    return Path(os.environ.get("MONITORING_REPORTS") or ".monitoring/reports")
+    """Return the folder of HTML pages; one behind a URL does what a path does."""
+    root = os.environ.get("MONITORING_REPORTS") or ".monitoring/reports"
+    return folder(root, "MONITORING_REPORTS")
 
 
 def page_address(model: str) -> str | None:
@@ -67,10 +76,14 @@ def page_address(model: str) -> str | None:
 def publish(
     config: MonitorConfig, store: Store, *, out: Path | None = None, now: datetime | None = None
 ) -> Published:
-    """Write the HTML page of a model's history, replacing the one before it at once."""
-    folder = out or reports_root()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{config.model}.html"
+    """Write the HTML page of a model's history, replacing the one before it at once.
+
+    Raises
+    ------
+    MonitoringError
+        When the folder cannot be written to.
+    """
+    path = (out or reports_root()) / f"{config.model}.html"
     windows = [r.window for r in store.results(config.model, part="data")][-PAGE_WINDOWS:]
     now = now or clock()
     page = html_report(
@@ -83,7 +96,6 @@ def publish(
         triggers=store.triggers(config.model),
         timezone=config.window.timezone,
     )
-    draft = path.with_suffix(f".{worker()}.tmp")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(path)
+    with reached(path):
+        write(path, page.encode())
     return Published(path, page_address(config.model))

@@ -16,7 +16,7 @@ from monitoring_sdk.errors import ConfigError, MonitoringError, explain
 from monitoring_sdk.feedback import acknowledged, silenced_until
 from monitoring_sdk.report import SCHEMA, Incident, Status, timestamp
 from monitoring_sdk.stages.fleet import budget_of
-from monitoring_sdk.stages.handle import MONITOR_SUFFIXES, find_config, monitors_root
+from monitoring_sdk.stages.handle import MONITOR_SUFFIXES, find_config, monitor_files
 from monitoring_sdk.stages.newest import joint_status
 from monitoring_sdk.window import Window
 
@@ -97,13 +97,6 @@ def budget_words(budget: Budget) -> str:
     fits = [(unit, size) for unit, size in _UNITS if budget.period % size == timedelta()]
     unit, size = fits[0] if fits else ("s", timedelta(seconds=1))
     return f"{budget.pages:g} per {budget.period / size:g}{unit}"
-
-
-def monitor_files(root: Path | None = None) -> list[Path]:
-    """Return the monitor files of a folder, by name; those that begin with `_` are none."""
-    root = root or monitors_root()
-    found = [p for p in root.glob("*") if p.suffix in MONITOR_SUFFIXES and p.name[0] not in "_."]
-    return sorted(found)
 
 
 def monitored_models(store: Store) -> list[Monitored]:
