@@ -108,5 +108,5 @@ def status(as_json: bool) -> None:
 
     now = stages.clock()
     store = open_existing()
-    document = status_document(standings(store, now), now)
+    document = status_document(standings(store, now), store, now)
     emit(document, as_json, status_text(document))

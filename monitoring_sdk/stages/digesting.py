@@ -11,6 +11,7 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Message, ResultRow, message_id
 from monitoring_sdk.render.digest import Digest, digest, digest_slack
 from monitoring_sdk.report import Report
+from monitoring_sdk.stages.fleet import alerts_of
 from monitoring_sdk.window import Cadence, Window
 
 EVERY = {"daily": "1d", "weekly": "1w"}
@@ -39,7 +40,8 @@ def tell_digest(
     links : mapping, optional
         Addresses for people.
     """
-    every = EVERY.get(config.alerts.slack.digest or "")
+    slack = alerts_of(config).slack
+    every = EVERY.get(slack.digest or "")
     if every is None:
         return
     zone = config.window.timezone
@@ -54,7 +56,7 @@ def tell_digest(
     last = (until - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
     transition = f"digest:{last.isoformat()}"
     content = digest_slack(config.model, found, links=links, timezone=zone)
-    payload = {"channel": config.alerts.slack.channel, **content}
+    payload = {"channel": slack.channel, **content}
     identity = message_id(config.model, "", transition)
     tx.tell(Message(identity, "slack", config.model, "", transition, payload))
 
