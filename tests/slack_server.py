@@ -84,7 +84,9 @@ class SlackServer:
 
     def delivery_ids(self) -> list[str]:
         """Return the delivery ids of the messages that the channel shows."""
-        return [m["metadata"]["event_payload"]["delivery_id"] for m in self.messages]
+        return [
+            m["metadata"]["event_payload"]["delivery_id"] for m in self.messages if "metadata" in m
+        ]
 
     def _fault(self, method: str) -> object:
         with self._lock:
