@@ -37,7 +37,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-TIMEOUT = 0.25
+TIMEOUT = 0.1
 WINDOWS = 6
 """Of an incident: one before it, it opens, another family joins, and three quiet ones close it."""
 

@@ -130,7 +130,10 @@ def claim(
         due = due.where(outbox.c.kind.in_(kinds))
     if skip:
         due = due.where(outbox.c.id.not_in(skip))
-    due = due.where(~_waits(now), ~_out_of_turn(now))
+    due = due.where(~_waits(now))
+    if busy := _being_updated(connection, now):
+        same = outbox.c.payload[REPLY_TO].as_string().in_(busy)
+        due = due.where(~sa.and_(outbox.c.kind == "slack_update", same))
     answers = outbox.c.payload[REPLY_TO].as_string().is_not(None)
     due = due.order_by(answers, outbox.c.next_attempt, outbox.c.seq).limit(limit)
     # PostgreSQL: pass by what another is claiming at this moment. SQLite has one writer anyway.
@@ -167,16 +170,12 @@ def _waits(now: datetime) -> sa.ColumnElement[bool]:
     )
 
 
-def _out_of_turn(now: datetime) -> sa.ColumnElement[bool]:
-    """Return the condition that another holder is sending an earlier update of the same message."""
-    other = outbox.alias("other")
-    return sa.exists().where(
-        outbox.c.kind == "slack_update",
-        other.c.kind == "slack_update",
-        other.c.payload[REPLY_TO].as_string() == outbox.c.payload[REPLY_TO].as_string(),
-        other.c.seq < outbox.c.seq,
-        other.c.claimed_until > now,
+def _being_updated(connection: sa.Connection, now: datetime) -> list[str]:
+    """Return the messages an update of which is being sent: another one waits for its turn."""
+    busy = sa.select(outbox.c.payload[REPLY_TO].as_string()).where(
+        outbox.c.kind == "slack_update", outbox.c.claimed_until > now
     )
+    return list(connection.execute(busy).scalars())
 
 
 def _superseded(connection: sa.Connection, found: sa.Row[Any]) -> bool:
@@ -184,9 +183,10 @@ def _superseded(connection: sa.Connection, found: sa.Row[Any]) -> bool:
     if found.kind != "slack_update":
         return False
     later = sa.select(outbox.c.seq).where(
+        outbox.c.incident == found.incident,
         outbox.c.kind == "slack_update",
-        outbox.c.payload[REPLY_TO].as_string() == found.payload.get(REPLY_TO),
         outbox.c.seq > found.seq,
+        outbox.c.payload[REPLY_TO].as_string() == found.payload.get(REPLY_TO),
     )
     return connection.execute(later.limit(1)).first() is not None
 
