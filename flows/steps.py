@@ -17,13 +17,13 @@ from monitoring_sdk.adapters.outbox import OPEN
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.config_privacy import Retention
+from monitoring_sdk.decision import ALERTS, ATTACHED
 from monitoring_sdk.errors import ConfigError, MonitoringError
 from monitoring_sdk.report import Report
 from monitoring_sdk.window import Window, parse_time
 from tasks.act import send_slack_alert, trigger_retraining
 from tasks.hop import whole
 
-ALERTS = ("slack",)
 TRIGGERS = ("deployment", "command")
 
 
@@ -99,7 +99,7 @@ def due(store: Store, model: str, kinds: Collection[str]) -> bool:
         row.message.model == model
         and row.message.kind in kinds
         and (row.next_attempt <= now or row.attempts == 0)
-        and (can_post or row.detail != PRINTED)
+        and (can_post or (row.detail != PRINTED and row.message.kind not in ATTACHED))
         for state in OPEN
         for row in store.messages(state)
     )

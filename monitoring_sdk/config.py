@@ -19,7 +19,8 @@ from pydantic import (
 )
 
 from monitoring_sdk import config_problems
-from monitoring_sdk.config_alarm import Alarm, Alerts, Event, Owner
+from monitoring_sdk.config_alarm import Alarm, Event
+from monitoring_sdk.config_alerts import Alerts, Owner, as_written
 from monitoring_sdk.config_names import Task, is_metric, names_problems
 from monitoring_sdk.config_privacy import Privacy, Retention, shown_levels
 from monitoring_sdk.config_sections import (
@@ -266,7 +267,7 @@ def parse_config(data: dict[str, Any], where: str = "monitor") -> MonitorConfig:
     problems: list[str] = config_problems.not_yet(data)
     later = tuple(p.split(": ")[0] for p in problems)
     try:
-        filled = interpolate(data, "", problems)
+        filled = as_written(interpolate(data, "", problems), data)
     except RecursionError:
         raise ConfigError(f"{where}: an alias holds itself") from None
     problems += names_problems(filled, data)

@@ -1,4 +1,4 @@
-"""The sections of a monitor file about alarms: their budget, the calendar, and who is told."""
+"""The sections of a monitor file about alarms: their budget, and the calendar."""
 
 from __future__ import annotations
 
@@ -63,25 +63,3 @@ class Event(Section):
     end: Moment
     do: Literal["digest_only"] = "digest_only"
     reference: Literal["exclude", "include"] = "exclude"
-
-
-class Slack(Section):
-    """Where alerts go; the token comes from the environment."""
-
-    channel: str | None = None
-    digest: Literal["daily", "weekly"] | None = None
-
-
-class Alerts(Section):
-    """The ways out."""
-
-    slack: Slack = Slack()
-
-
-class Owner(Section):
-    """Who looks after the model; tier 1 is what matters most."""
-
-    team: str | None = None
-    mention: str | None = None
-    runbook: str | None = None
-    tier: int = Field(default=1, ge=1)

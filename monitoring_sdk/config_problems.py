@@ -14,7 +14,6 @@ from monitoring_sdk.errors import explain
 
 # Keys and names of the public face that this version knows but cannot do.
 LATER_KEYS = (
-    "alerts.apprise",
     "retraining.hook.webhook",
     "retraining.hook.secret",
 )

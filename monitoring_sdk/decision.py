@@ -16,7 +16,11 @@ from monitoring_sdk.report import Check, Incident, Status, Trigger
 from monitoring_sdk.window import Window
 
 Part = Literal["data", "performance"]
-MessageKind = Literal["slack", "deployment", "command"]
+MessageKind = Literal["slack", "slack_update", "slack_chart", "apprise", "deployment", "command"]
+ALERTS: tuple[MessageKind, ...] = ("slack", "slack_update", "slack_chart", "apprise")
+"""The kinds that tell people."""
+ATTACHED: tuple[MessageKind, ...] = ("slack_update", "slack_chart")
+"""The kinds that belong to a message of Slack, and are nothing without it."""
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:monitoring-sdk")
 
@@ -95,6 +99,9 @@ class Message:
     """One thing to tell the outside, once.
 
     `payload` is JSON. For `slack`: `channel` (an id, or None for the console), `text`, `blocks`.
+    For `slack_update` likewise, and for `slack_chart` what is drawn, both with `reply_to`: the id
+    of the message that they belong to. For `apprise`: `target` (never its URL), `name`, `type`,
+    `text` (the title) and `body`.
     For `deployment` and `command`: the hook's own value under its kind, and `trigger_id`,
     `window_end` (ISO 8601).
     """

@@ -15,6 +15,7 @@ from monitoring_sdk.alarms.budget import parse_budget
 from monitoring_sdk.alarms.judging import Budget
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.config_alarm import BudgetText
+from monitoring_sdk.config_alerts import Alerts, as_written
 from monitoring_sdk.config_problems import describe
 from monitoring_sdk.config_sections import Duration, Section
 from monitoring_sdk.errors import ConfigError
@@ -36,12 +37,14 @@ class Grouping(Section):
 class FleetConfig(Section):
     """What holds for all models of a folder together.
 
-    Without `budget` each model has its own; without `split` all have an equal share.
+    Without `budget` each model has its own; without `split` all have an equal share. `alerts` holds
+    where a model's own file says nothing; routes and maintenance are added to the model's own.
     """
 
     budget: BudgetText | None = None
     split: dict[Tier, Share] = Field(default_factory=dict)
     group: Grouping = Grouping()
+    alerts: Alerts | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> FleetConfig:
@@ -68,7 +71,7 @@ def parse_fleet(data: dict[str, Any], where: str = FLEET_FILE) -> FleetConfig:
     """
     problems: list[str] = []
     try:
-        found = FleetConfig.model_validate(interpolate(data, "", problems))
+        found = FleetConfig.model_validate(as_written(interpolate(data, "", problems), data))
     except RecursionError:
         raise ConfigError(f"{where}: an alias holds itself") from None
     except ValidationError as error:

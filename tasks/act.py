@@ -41,14 +41,14 @@ def decide(
         store,
         notify=notify,
         recompute=recompute,
-        links=_links(handle),
+        links=_links(handle.config),
     )
 
 
-def _links(handle: stages.Handle) -> dict[str, str]:
+def _links(config: MonitorConfig) -> dict[str, str]:
     """Return where people can read on: the model's page, and the run in the UI."""
     links = {
-        "report": stages.page_address(handle.config.model),
+        "report": stages.page_address(config.model),
         "run": flow_run.ui_url,
     }
     return {name: address for name, address in links.items() if address}
@@ -57,7 +57,8 @@ def _links(handle: stages.Handle) -> dict[str, str]:
 @hop
 def read_back(handle: stages.Handle, done: ResultRow, store: Store, *, notify: bool) -> Report:
     """Read the verdict on rows that were judged before, and join the labels known by now."""
-    return stages.read_back(handle, done, store, notify=notify)
+    links = _links(handle.config)
+    return stages.read_back(handle, done, store, notify=notify, links=links)
 
 
 @hop
@@ -71,7 +72,10 @@ def evaluate_window(
     recompute: bool,
 ) -> Report:
     """Take one window of a span through all stages."""
-    return stages.evaluate_window(config, window, as_of, store, notify=notify, recompute=recompute)
+    links = _links(config)
+    return stages.evaluate_window(
+        config, window, as_of, store, notify=notify, recompute=recompute, links=links
+    )
 
 
 @hop
@@ -83,7 +87,7 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
 @hop
 def send_slack_alert(config: MonitorConfig, report: Report, store: Store) -> DeliverySummary:
     """Send the alerts that the outbox holds."""
-    return _told(stages.deliver_alerts(store))
+    return _told(stages.deliver_alerts(store, configs=[config]))
 
 
 @hop

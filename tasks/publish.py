@@ -19,6 +19,7 @@ from monitoring_sdk.errors import MonitoringError
 from monitoring_sdk.render.markdown import report_markdown
 from monitoring_sdk.render.words import worst_first
 from monitoring_sdk.report import Report
+from monitoring_sdk.stages.digesting import digest_so_far
 from monitoring_sdk.stages.publish import Published
 from tasks.hop import hop, window_label
 
@@ -58,6 +59,11 @@ def publish(
     show(config, report)
     if not page:
         return None
+    create_markdown_artifact(
+        key=artifact_key(config.model, "digest"),
+        markdown=digest_so_far(store, config, report.window),
+        description=f"{config.model}: what was notable in the last seven days",
+    )
     try:
         published = stages.publish(config, store)
     except MonitoringError as error:

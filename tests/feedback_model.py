@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from monitoring_sdk.adapters import baselines
+from monitoring_sdk.adapters.outbox import OutboxRow
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig, load_config
-from monitoring_sdk.decision import ResultRow
+from monitoring_sdk.decision import ATTACHED, ResultRow
 from monitoring_sdk.measure import Layout
 from monitoring_sdk.profile.grid import Grid
 from monitoring_sdk.profile.profile import Profile
@@ -27,7 +28,7 @@ model: shop
 source: {predictions: nowhere.parquet}
 columns: {timestamp: at, prediction: y_pred}
 window: {every: 1d, timezone: America/New_York}
-alerts: {slack: {channel: C0123456}}
+alerts: {slack: {channel: C0123456}, remind: never}
 retraining: {when: [drift], cooldown: 0d, hook: {command: ["true"]}}
 """
 
@@ -92,4 +93,9 @@ def only_incident(store: Store) -> Incident:
 
 def told(store: Store) -> list[str]:
     """Return the transitions for which there are messages, in their order."""
-    return [row.message.transition for row in store.messages()]
+    return [row.message.transition for row in rows(store)]
+
+
+def rows(store: Store) -> list[OutboxRow]:
+    """Return the messages, without what is attached to them."""
+    return [row for row in store.messages() if row.message.kind not in ATTACHED]

@@ -25,6 +25,7 @@ from monitoring_sdk.render.digest import Digest, digest, digest_markdown, digest
 from monitoring_sdk.report import Check, Incident, Report
 from monitoring_sdk.stages import build_baseline, walk
 from monitoring_sdk.stages.decide import decide_window
+from monitoring_sdk.stages.digesting import digest_so_far
 from monitoring_sdk.window import Window
 from monitoring_sdk.yaml_file import read_mapping
 
@@ -248,6 +249,14 @@ def test_none_where_nothing_is_to_be_sent(store: Store):
     for i in range(3):
         step(store, config(), D[i], value=quiet(i), notify=False)
     assert told(store) == []
+
+
+def test_the_last_seven_days_are_written_for_the_run_s_artifacts(store: Store):
+    for i in range(9):
+        step(store, config(None), D[i], value=quiet(i))
+    text = digest_so_far(store, config(None), D[8])
+    assert text.startswith("## m: digest of 2024-03-03 to 2024-03-10")
+    assert "| drift/ks/size | all | 3 |" in text
 
 
 def test_a_day_is_told_once_though_it_is_judged_again(store: Store):

@@ -7,7 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from feedback_model import HOUR, MODEL, NOW, decide, only_incident, told, window, write_monitor
+from feedback_model import (
+    HOUR,
+    MODEL,
+    NOW,
+    decide,
+    only_incident,
+    rows,
+    told,
+    window,
+    write_monitor,
+)
 
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
@@ -234,7 +244,7 @@ class TestSilence:
         decide(config, store, 3, "drift", now=NOW + 6 * HOUR)
         decide(config, store, 4, "drift", now=NOW + 7 * HOUR)
         assert told(store) == ["trigger", "opened"]
-        message = store.messages()[-1].message
+        message = rows(store)[-1].message
         assert message.id == message_id(MODEL, only_incident(store).id, "opened")
         assert only_incident(store).id[:8] in str(message.payload["blocks"])
         decide(config, store, 5, "drift", "estimate", now=NOW + 8 * HOUR)
@@ -259,7 +269,7 @@ class TestSilence:
         decide(config, store, 5, now=NOW + 7 * HOUR)
         decide(config, store, 6, now=NOW + 8 * HOUR)
         assert told(store) == ["opened", "closed"]
-        closing = store.messages()[-1].message.payload["text"]
+        closing = rows(store)[-1].message.payload["text"]
         assert closing == "shop: incident closed after 3 days (opened 2024-03-02)"
 
     def test_the_newest_word_counts(self, config, store):

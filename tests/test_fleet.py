@@ -62,8 +62,8 @@ def test_the_file_and_its_defaults(tmp_path: Path):
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
-        ({"budgets": 1}, "budgets: unknown key: got 'budgets'; allowed: budget, split, group; "
-         "did you mean budget?"),
+        ({"budgets": 1}, "budgets: unknown key: got 'budgets'; allowed: budget, split, group, "
+         "alerts; did you mean budget?"),
         ({"budget": "4"}, "budget: not a budget of false pages: got '4'; "
          "allowed: 1 per 30d, 2 per 7d"),
         ({"budget": "4 per 30d", "split": {1: 2}},

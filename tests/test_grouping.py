@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,17 +15,15 @@ from test_config import small
 from test_fleet import write
 
 from monitoring_sdk.adapters.notify import DeliverySummary, deliver
-from monitoring_sdk.adapters.outbox import REPLY_TO
 from monitoring_sdk.adapters.slack import SlackSender
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import load_config
-from monitoring_sdk.decision import Message, ResultRow
+from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.fleet import load_fleet
-from monitoring_sdk.report import Check, Incident, Report
+from monitoring_sdk.report import Check
 from monitoring_sdk.stages import build_baseline, walk
 from monitoring_sdk.stages.decide import decide_window
 from monitoring_sdk.stages.fleet import causes_of, incident_groups
-from monitoring_sdk.stages.grouping import in_group
 from monitoring_sdk.window import Window
 from monitoring_sdk.yaml_file import YAML, read_mapping
 
@@ -147,26 +144,6 @@ def test_what_follows_on_a_reply_stays_in_the_thread(
     go(store, sender)
     assert texts(slack.shown()) == ["a"]
     assert [m["text"].split(" after")[0] for m in slack.replies()][1:] == ["b: incident closed"]
-
-
-def test_each_message_answers_for_its_own_incident(folder: Path, store: Store):
-    both(folder, store)
-    config = load_config(folder / "b.yaml")
-    (own,) = store.incidents("b")
-    # What a silence kept back is told together: of this incident, and of another one.
-    other = Incident("other", "b", START - timedelta(days=9), START - timedelta(days=8))
-    late = dataclasses.replace(own, id="late", checks=("drift/psi/income",))
-    report = Report("b", Window(START, START + HOUR), NOW, "ok")
-    asked = [(own, "closed"), (other, "closed"), (late, "opened"), (late, "closed")]
-    messages = [
-        Message(f"{i.id} {t}", "slack", "b", i.id, t, {"channel": CHANNEL, "text": "t"})
-        for i, t in asked
-    ]
-    with store.deciding("b", holder="t", now=NOW) as tx:
-        made = in_group(tx, config, report, [own, other, late], messages)
-    lead = store.messages()[0].message.id
-    assert [m.payload.get(REPLY_TO) for m in made] == [lead, None, lead, lead]
-    assert [m.id for m in made] == [m.id for m in messages]
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,11 @@ class Deciding:
         query = sa.select(incident).where(incident.c.model != self._model, near)
         return [incident_of(found) for found in self._connection.execute(query)]
 
-    def told(self, incidents: Collection[str], transition: str) -> list[Message]:
-        """Return the Slack messages on a transition of incidents, in the order of their coming."""
+    def told(self, incidents: Collection[str], transition: str | None = None) -> list[Message]:
+        """Return the messages to people on incidents, in the order of their coming.
+
+        Those of Slack and of Apprise, on one transition or on all.
+        """
         return outbox.told(self._connection, incidents, transition)
 
     def tell(self, message: Message) -> None:

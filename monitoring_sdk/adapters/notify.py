@@ -9,11 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from monitoring_sdk.adapters.apprise_target import Address, AppriseSender
 from monitoring_sdk.adapters.hooks import CommandSender, DeploymentSender
 from monitoring_sdk.adapters.outbox import PRINTED, Claimed, OutboxState
 from monitoring_sdk.adapters.outcome import Outcome, Sender
 from monitoring_sdk.adapters.slack import SlackSender
+from monitoring_sdk.adapters.slack_attached import Draw, SlackChartSender, SlackUpdateSender
 from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.decision import ATTACHED, Message
+from monitoring_sdk.errors import ConfigError
 
 GIVE_UP = timedelta(days=7)
 FIRST_WAIT = timedelta(seconds=30)
@@ -21,20 +25,46 @@ FIRST_WAIT = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class DeliverySummary:
-    """How many messages a delivery ended with in each way; `problems` tells of the rest."""
+    """How many messages a delivery ended with in each way; `problems` tells of the rest.
+
+    `left_out`: what had no use any more, such as an update that a later one has overtaken.
+    """
 
     sent: int = 0
     held: int = 0
     retried: int = 0
     unknown: int = 0
     dead: int = 0
+    left_out: int = 0
     problems: tuple[str, ...] = ()
 
 
-def senders_of_environment() -> dict[str, Sender]:
-    """Return a sender for every kind of message; the quick ones first."""
+def _no_address(message: Message) -> str:
+    raise ConfigError("no monitor file names this target")
+
+
+def _no_drawing(message: Message) -> bytes | None:
+    return None
+
+
+def senders_of_environment(
+    address: Address = _no_address, draw: Draw = _no_drawing
+) -> dict[str, Sender]:
+    """Return a sender for every kind of message; the quick ones first.
+
+    Parameters
+    ----------
+    address : callable
+        Finds the URL of a message for Apprise; no row holds one.
+    draw : callable
+        Makes the chart of a message that asks for one.
+    """
+    slack = SlackSender.from_environment()
     return {
-        "slack": SlackSender.from_environment(),
+        "slack": slack,
+        "slack_update": SlackUpdateSender(slack),
+        "apprise": AppriseSender(address),
+        "slack_chart": SlackChartSender(slack, draw),
         "deployment": DeploymentSender(),
         "command": CommandSender(),
     }
@@ -47,7 +77,7 @@ def deliver(
     now: datetime,
     holder: str,
     limit: int = 100,
-    seed: int = 0,
+    seed: int | None = None,
     elapsed: Callable[[], float] = time.monotonic,
 ) -> DeliverySummary:
     """Send every message that is due, each at most once in this call.
@@ -63,8 +93,8 @@ def deliver(
         Who delivers; two deliveries at a time may not share a name.
     limit : int
         The most messages of a kind.
-    seed : int
-        Of the jitter.
+    seed : int, optional
+        Of the jitter; by default it is another each time, so that workers do not keep in step.
     elapsed : callable
         Seconds since some moment: how far the clock has gone on since `now`.
 
@@ -108,7 +138,7 @@ def _attempt(claimed: Claimed, sender: Sender, at: datetime) -> Outcome:
     except Exception as error:
         # A message that breaks its sender must not keep the others from being sent.
         outcome = Outcome("unknown", f"the attempt failed ({type(error).__name__})")
-    if outcome.kind == "held":
+    if outcome.kind == "held" and claimed.message.kind not in ATTACHED:
         if claimed.row.detail != PRINTED:
             _print(claimed, f" ({outcome.detail})")
         return Outcome("held", PRINTED)
@@ -137,7 +167,7 @@ def _settle(
         wait = _pause(claimed.row.attempts, outcome, sender, chance)
         kept = store.settle(claimed, state, at, outcome.detail, at + wait)
     else:
-        end: OutboxState = "sent" if outcome.kind == "sent" else "dead"
+        end: OutboxState = "dead" if outcome.kind == "dead" else "sent"
         kept = store.settle(claimed, end, at, outcome.detail, receipt=outcome.receipt)
     return (outcome.kind, problem) if kept else ("lost", f"{problem} (claimed by another since)")
 
@@ -152,7 +182,13 @@ def _summary(ends: list[tuple[str, str]]) -> DeliverySummary:
     def count(kind: str) -> int:
         return sum(end == kind for end, _ in ends)
 
-    problems = tuple(text for end, text in ends if end not in ("sent", "held"))
+    fine = ("sent", "held", "left_out")
     return DeliverySummary(
-        count("sent"), count("held"), count("retry"), count("unknown"), count("dead"), problems
+        sent=count("sent"),
+        held=count("held"),
+        retried=count("retry"),
+        unknown=count("unknown"),
+        dead=count("dead"),
+        left_out=count("left_out"),
+        problems=tuple(text for end, text in ends if end not in fine),
     )

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from monitoring_sdk.adapters.schema import outbox, trigger
-from monitoring_sdk.decision import Message
+from monitoring_sdk.decision import ATTACHED, Message
 
 OutboxState = Literal["pending", "unknown", "sent", "dead"]
 OPEN: tuple[OutboxState, ...] = ("pending", "unknown")
@@ -47,12 +47,14 @@ class Claimed:
 
     `ambiguous` says that it may have arrived already: an earlier attempt ended in doubt, or its
     holder vanished in the middle. `thread` is where the message that it answers arrived.
+    `superseded`: a later update of the same message is on its way, or there already.
     """
 
     row: OutboxRow
     holder: str
     ambiguous: bool
     thread: str | None = None
+    superseded: bool = False
 
     @property
     def message(self) -> Message:
@@ -100,13 +102,15 @@ def put(connection: sa.Connection, message: Message, now: datetime) -> bool:
     return True
 
 
-def told(connection: sa.Connection, incidents: Collection[str], transition: str) -> list[Message]:
-    """Return the Slack messages on a transition of incidents; see `Deciding.told`."""
+def told(
+    connection: sa.Connection, incidents: Collection[str], transition: str | None
+) -> list[Message]:
+    """Return the messages to people on incidents; see `Deciding.told`."""
     query = sa.select(outbox).where(
-        outbox.c.kind == "slack",
-        outbox.c.transition == transition,
-        outbox.c.incident.in_(list(incidents)),
+        outbox.c.kind.in_(("slack", "apprise")), outbox.c.incident.in_(list(incidents))
     )
+    if transition is not None:
+        query = query.where(outbox.c.transition == transition)
     return [row_of(found).message for found in connection.execute(query.order_by(outbox.c.seq))]
 
 
@@ -129,6 +133,9 @@ def claim(
     if skip:
         due = due.where(outbox.c.id.not_in(skip))
     due = due.where(~_waits(now))
+    if busy := _being_updated(connection, now):
+        same = outbox.c.payload[REPLY_TO].as_string().in_(busy)
+        due = due.where(~sa.and_(outbox.c.kind == "slack_update", same))
     answers = outbox.c.payload[REPLY_TO].as_string().is_not(None)
     due = due.order_by(answers, outbox.c.next_attempt, outbox.c.seq).limit(limit)
     # PostgreSQL: pass by what another is claiming at this moment. SQLite has one writer anyway.
@@ -143,19 +150,47 @@ def claim(
         if taken.rowcount == 1:
             row = dataclasses.replace(row_of(found), version=found.version + 1)
             doubt = found.state == "unknown" or found.claimed_by is not None
-            claimed.append(Claimed(row, holder, doubt, _thread(connection, row.message)))
+            thread, late = _thread(connection, row.message), _superseded(connection, found)
+            claimed.append(Claimed(row, holder, doubt, thread, late))
     return claimed
 
 
 def _waits(now: datetime) -> sa.ColumnElement[bool]:
-    """Return the condition that a row answers one that is still on its way."""
+    """Return the condition that a row answers one that is still on its way.
+
+    A reply does not wait for ever; what only belongs to a message waits until that is settled.
+    """
     lead = outbox.alias("lead")
-    return sa.exists().where(
-        lead.c.id == outbox.c.payload[REPLY_TO].as_string(),
-        lead.c.state.in_(OPEN),
+    soon = sa.and_(
         lead.c.created > now - REPLY_WAITS,
         sa.or_(lead.c.detail.is_(None), lead.c.detail != PRINTED),
     )
+    return sa.exists().where(
+        lead.c.id == outbox.c.payload[REPLY_TO].as_string(),
+        lead.c.state.in_(OPEN),
+        sa.or_(outbox.c.kind.in_(ATTACHED), soon),
+    )
+
+
+def _being_updated(connection: sa.Connection, now: datetime) -> list[str]:
+    """Return the messages an update of which is being sent: another one waits for its turn."""
+    busy = sa.select(outbox.c.payload[REPLY_TO].as_string()).where(
+        outbox.c.kind == "slack_update", outbox.c.claimed_until > now
+    )
+    return list(connection.execute(busy).scalars())
+
+
+def _superseded(connection: sa.Connection, found: sa.Row[Any]) -> bool:
+    """Say whether a later update of the same message was made: what comes last must win."""
+    if found.kind != "slack_update":
+        return False
+    later = sa.select(outbox.c.seq).where(
+        outbox.c.incident == found.incident,
+        outbox.c.kind == "slack_update",
+        outbox.c.seq > found.seq,
+        outbox.c.payload[REPLY_TO].as_string() == found.payload.get(REPLY_TO),
+    )
+    return connection.execute(later.limit(1)).first() is not None
 
 
 def _thread(connection: sa.Connection, message: Message) -> str | None:

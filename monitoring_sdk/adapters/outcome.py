@@ -21,7 +21,8 @@ class Outcome:
     ----------
     kind : str
         `sent`; `retry`: it did not arrive; `unknown`: it may have; `held`: there is no way to send
-        it yet, and nothing was tried; `dead`: it never can arrive.
+        it yet, and nothing was tried; `dead`: it never can arrive; `left_out`: it has no use any
+        more, such as the chart of a message that did not arrive.
     detail : str, optional
         For people; without secrets.
     receipt : mapping, optional
@@ -30,7 +31,7 @@ class Outcome:
         How long the receiver asked to be left alone.
     """
 
-    kind: Literal["sent", "retry", "unknown", "held", "dead"]
+    kind: Literal["sent", "retry", "unknown", "held", "dead", "left_out"]
     detail: str | None = None
     receipt: Mapping[str, Any] | None = None
     retry_after: timedelta | None = None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from monitoring_sdk.adapters.feedback import read_epochs, read_feedback
 from monitoring_sdk.adapters.incident_rows import incident_of, trigger_of
-from monitoring_sdk.adapters.results import row_of, select_newest
+from monitoring_sdk.adapters.results import judged, row_of, select_newest
 from monitoring_sdk.adapters.schema import incident, lease, result, trigger
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.feedback import Epoch, Feedback
@@ -68,6 +68,13 @@ class Overview:
         """Return the models that the store knows anything of, by name."""
         with self._reading() as connection:
             return sorted(connection.execute(sa.select(lease.c.model)).scalars())
+
+    def judged(
+        self, model: str, since: datetime, until: datetime, lag: timedelta
+    ) -> list[ResultRow]:
+        """Return the newest verdicts on a model's windows of a span; see `Deciding.judged`."""
+        with self._reading() as connection:
+            return judged(connection, model, since, until, lag)
 
     def last_window(self, model: str) -> dict[str, ResultRow]:
         """Return the newest verdicts on a model's newest window, by part; empty without any."""

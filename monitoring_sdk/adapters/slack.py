@@ -8,10 +8,8 @@ search, so a message in doubt stays `unknown` there.
 
 from __future__ import annotations
 
-import http.client
 import logging
 import os
-import urllib.error
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,12 +17,22 @@ from functools import partial
 from typing import Any
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient
 
 from monitoring_sdk.adapters.outbox import REPLY_TO, Claimed
 from monitoring_sdk.adapters.outcome import Outcome
+from monitoring_sdk.adapters.slack_answers import (
+    BAD_BLOCKS,
+    NO_THREAD,
+    broken,
+    by_status,
+    code_of,
+    refused,
+    unreadable,
+    wait_of,
+)
 from monitoring_sdk.decision import Message
 
 EVENT_TYPE = "monitoring_delivery"
@@ -33,13 +41,6 @@ TIMEOUT_SECONDS = 10
 _PAGES = 10
 # Slack's clock and ours, or that of a backfill, need not agree.
 _MARGIN = timedelta(days=1)
-_BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
-# The message that was to be answered is gone.
-_NO_THREAD = frozenset({"thread_not_found", "cannot_reply_to_message", "message_not_found"})
-# Slack did not take the message, and may take it later.
-_BUSY = frozenset({"ratelimited", "rate_limited", "service_unavailable", "team_added_to_org"})
-# Slack itself says of these that part of the operation may have succeeded.
-_DOUBTFUL = frozenset({"internal_error", "fatal_error", "request_timeout"})
 
 
 def _quiet_logger() -> logging.Logger:
@@ -71,7 +72,7 @@ class SlackSender:
     token: str | None = field(default=None, repr=False)
     webhook: str | None = field(default=None, repr=False)
     base_url: str | None = None
-    timeout: int = TIMEOUT_SECONDS
+    timeout: float = TIMEOUT_SECONDS
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> SlackSender:
@@ -92,6 +93,16 @@ class SlackSender:
         """A search of thread and channel, three posts and a search, each with its time-out."""
         return timedelta(seconds=self.timeout * (4 * _PAGES + 4))
 
+    def unreadable(self, claimed: Claimed) -> str | None:
+        """Say why the history of a message's channel cannot be read; None where it can."""
+        try:
+            self.client().conversations_history(channel=claimed.message.payload["channel"], limit=1)
+        except SlackApiError as error:
+            return code_of(error)
+        except Exception as error:
+            return type(error).__name__
+        return None
+
     @property
     def longest_wait(self) -> timedelta:
         """An alert is not left waiting for long once Slack is back."""
@@ -105,11 +116,12 @@ class SlackSender:
             return self._send_by_webhook(claimed)
         return Outcome("held", "neither SLACK_BOT_TOKEN nor SLACK_WEBHOOK_URL is set")
 
-    def _client(self) -> WebClient:
+    def client(self) -> WebClient:
+        """Return Slack's own client, which leaves retries to the outbox."""
         options: dict[str, Any] = {"base_url": self.base_url} if self.base_url else {}
         client = WebClient(
             token=self.token,
-            timeout=self.timeout,
+            timeout=self.timeout,  # type: ignore[arg-type]
             retry_handlers=[],
             logger=_quiet_logger(),
             **options,
@@ -119,7 +131,7 @@ class SlackSender:
         return client
 
     def _send_by_token(self, claimed: Claimed) -> Outcome:
-        client = self._client()
+        client = self.client()
         if claimed.ambiguous:
             found = self._search(client, claimed)
             if found is not None:
@@ -147,13 +159,13 @@ class SlackSender:
         try:
             answer = client.chat_postMessage(**arguments)
         except SlackApiError as error:
-            if "blocks" in arguments and _code(error) in _BAD_BLOCKS:
+            if "blocks" in arguments and code_of(error) in BAD_BLOCKS:
                 return self._post(client, message, thread, blocks=False)
-            if thread is not None and _code(error) in _NO_THREAD:
+            if thread is not None and code_of(error) in NO_THREAD:
                 return self._post(client, message, None)
-            return _refused(error)
+            return refused(error)
         except Exception as error:
-            return _broken(error)
+            return broken(error)
         receipt = {"channel": answer.get("channel"), "ts": answer.get("ts")}
         return Outcome("sent", None if "blocks" in arguments else "as plain text", receipt)
 
@@ -163,14 +175,30 @@ class SlackSender:
         None: it is certainly not there, neither in its thread, which the history of a channel
         leaves out, nor in the channel.
         """
+
+        def mine(posted: Mapping[str, Any]) -> bool:
+            return _delivery_id(posted) == claimed.message.id
+
         if claimed.thread is not None:
-            replies = partial(client.conversations_replies, ts=claimed.thread)
-            found = self._look(replies, claimed)
+            found = self.look_in_thread(client, claimed, mine)
             if found is not None:
                 return found
-        return self._look(client.conversations_history, claimed)
+        return self._look(client.conversations_history, claimed, mine)
 
-    def _look(self, listing: Callable[..., SlackResponse], claimed: Claimed) -> Outcome | None:
+    def look_in_thread(
+        self, client: WebClient, claimed: Claimed, mine: Callable[[Mapping[str, Any]], bool]
+    ) -> Outcome | None:
+        """Look for what was posted in a claim's thread, as `_search` does for messages."""
+        return self._look(
+            partial(client.conversations_replies, ts=str(claimed.thread)), claimed, mine
+        )
+
+    def _look(
+        self,
+        listing: Callable[..., SlackResponse],
+        claimed: Claimed,
+        mine: Callable[[Mapping[str, Any]], bool],
+    ) -> Outcome | None:
         cursor: str | None = None
         oldest = f"{(claimed.row.created - _MARGIN).timestamp():.6f}"
         channel = claimed.message.payload["channel"]
@@ -184,17 +212,17 @@ class SlackSender:
                     cursor=cursor,
                 )
             except SlackApiError as error:
-                return _unreadable(_code(error), _wait(error))
+                return unreadable(code_of(error), wait_of(error))
             except Exception as error:
-                return _unreadable(type(error).__name__)
+                return unreadable(type(error).__name__)
             for posted in page.get("messages") or []:
-                if _delivery_id(posted) == claimed.message.id:
+                if mine(posted):
                     receipt = {"channel": channel, "ts": posted.get("ts")}
                     return Outcome("sent", "found in the channel", receipt)
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return None
-        return _unreadable(f"more than {_PAGES} pages")
+        return unreadable(f"more than {_PAGES} pages")
 
     def _send_by_webhook(self, claimed: Claimed, *, blocks: bool = True) -> Outcome:
         if claimed.ambiguous and blocks:
@@ -202,7 +230,10 @@ class SlackSender:
                 "unknown", "it may have arrived, and a webhook cannot look: not sent again"
             )
         client = WebhookClient(
-            str(self.webhook), timeout=self.timeout, retry_handlers=[], logger=_quiet_logger()
+            str(self.webhook),
+            timeout=self.timeout,  # type: ignore[arg-type]
+            retry_handlers=[],
+            logger=_quiet_logger(),
         )
         client.proxy = None
         payload = claimed.message.payload
@@ -210,13 +241,13 @@ class SlackSender:
         try:
             answer = client.send(text=payload["text"], blocks=shown)
         except Exception as error:
-            return _broken(error)
+            return broken(error)
         if answer.status_code == 200:
             return Outcome("sent", "by webhook")
         if shown and answer.status_code == 400:
             return self._send_by_webhook(claimed, blocks=False)
         headers = {str(k).lower(): str(v) for k, v in dict(answer.headers).items()}
-        return _by_status(answer.status_code, f"HTTP {answer.status_code}", headers)
+        return by_status(answer.status_code, f"HTTP {answer.status_code}", headers)
 
 
 def _blocks(payload: Mapping[str, Any], thread: str | None) -> Any:
@@ -230,67 +261,3 @@ def _delivery_id(posted: Mapping[str, Any]) -> str | None:
     if metadata.get("event_type") != EVENT_TYPE:
         return None
     return (metadata.get("event_payload") or {}).get("delivery_id")
-
-
-def _code(error: SlackApiError) -> str:
-    """Return Slack's short word for an error; never a body that is something else."""
-    data = error.response.data if not isinstance(error.response, dict) else error.response
-    code = data.get("error") if isinstance(data, dict) else None
-    short = isinstance(code, str) and code.replace("_", "").isalnum()
-    return str(code) if short else f"HTTP {getattr(error.response, 'status_code', '?')}"
-
-
-def _headers(error: SlackApiError) -> dict[str, str]:
-    headers = getattr(error.response, "headers", None) or {}
-    return {str(k).lower(): str(v) for k, v in dict(headers).items()}
-
-
-def _wait(error: SlackApiError) -> timedelta | None:
-    return _retry_after(_headers(error))
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    try:
-        return timedelta(seconds=float(headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
-
-
-def _refused(error: SlackApiError) -> Outcome:
-    code = _code(error)
-    if code in _DOUBTFUL:
-        return Outcome("unknown", code)
-    if code in _BUSY:
-        return Outcome("retry", code, retry_after=_wait(error))
-    return _by_status(getattr(error.response, "status_code", 0), code, _headers(error))
-
-
-def _by_status(status: int, detail: str, headers: Mapping[str, str]) -> Outcome:
-    if status == 429:
-        return Outcome("retry", "rate limited", retry_after=_retry_after(headers))
-    if status >= 500:
-        return Outcome("unknown", detail)
-    # What else Slack refuses (a token, a channel, a scope) it refuses again until people act.
-    return Outcome("dead", detail)
-
-
-def _broken(error: Exception) -> Outcome:
-    """Judge a failed connection by whether the request can have left this machine whole."""
-    reason = getattr(error, "reason", error)
-    name = type(reason).__name__
-    if isinstance(error, SlackClientError | http.client.InvalidURL):
-        return Outcome("dead", f"the request could not be made ({name})")
-    # urllib wraps what fails until the request is sent, not what fails while it waits; of the
-    # former, only a connection lost in the middle of sending leaves a doubt.
-    wrapped = isinstance(error, urllib.error.URLError)
-    if wrapped and not isinstance(reason, ConnectionResetError | BrokenPipeError):
-        return Outcome("retry", f"not reached ({name})")
-    return Outcome("unknown", f"no answer ({name})")
-
-
-def _unreadable(why: str, retry_after: timedelta | None = None) -> Outcome:
-    return Outcome(
-        "unknown",
-        f"it may have arrived, and the channel's history cannot be read ({why}): not sent again",
-        retry_after=retry_after,
-    )

@@ -9,7 +9,7 @@ from monitoring_sdk.cli.explaining import explain
 from monitoring_sdk.cli.feedback import incident, silence, status
 from monitoring_sdk.cli.keeping import erase, retention
 from monitoring_sdk.cli.setting_up import baseline, check, init
-from monitoring_sdk.cli.telling import deliver, diagnose, report
+from monitoring_sdk.cli.telling import alerts, deliver, diagnose, report
 
 LATER = ("retraining", "serve")
 
@@ -18,7 +18,7 @@ class _Group(click.Group):
     """Knows the commands that a later version brings, and the nearest name of a wrong one."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in LATER or (cmd_name == "alerts"):
+        if cmd_name in LATER:
             raise click.UsageError(f"monitoring {cmd_name}: not supported yet")
         return super().get_command(ctx, cmd_name)
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 _SETTING_UP = (init, check, baseline)
 _LOOKING = (run, backfill, replay, diagnose)
-_TELLING = (status, explain, incident, silence, deliver, report)
+_TELLING = (status, explain, incident, silence, deliver, alerts, report)
 _KEEPING = (erase, retention)
 for command in (*_SETTING_UP, *_LOOKING, *_TELLING, *_KEEPING):
     main.add_command(command)

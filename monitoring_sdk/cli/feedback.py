@@ -113,7 +113,7 @@ def status(fail_on_stale: bool, as_json: bool) -> None:
     store = open_existing()
     found = standings(store, now)
     stale = stale_models(found, now)
-    document = {**status_document(found, now), "stale": stale}
+    document = {**status_document(found, store, now), "stale": stale}
     emit(document, as_json, "\n".join([status_text(document), *(f"stale: {s}" for s in stale)]))
     if stale and fail_on_stale:
         sys.exit(5)

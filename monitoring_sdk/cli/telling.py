@@ -1,4 +1,4 @@
-"""`monitoring diagnose`, `report` and `deliver`: what was found reaches people."""
+"""`monitoring diagnose`, `report`, `deliver` and `alerts`: what was found reaches people."""
 
 from __future__ import annotations
 
@@ -18,13 +18,53 @@ def deliver(as_json: bool) -> None:
 
     from monitoring_sdk import stages
     from monitoring_sdk.adapters.store import open_store
+    from monitoring_sdk.render.standing import outbox_lines
+    from monitoring_sdk.stages.outbox_state import outbox_standing
 
-    summary = stages.deliver_all(open_store())
-    document = {"schema": 1, **dataclasses.asdict(summary)}
-    text = ", ".join(f"{v} {k}" for k, v in document.items() if k not in ("schema", "problems"))
-    for problem in summary.problems:
+    store = open_store()
+    counts = dataclasses.asdict(stages.deliver_all(store))
+    problems = counts.pop("problems")
+    left = outbox_standing(store, stages.clock()).to_dict()
+    for problem in problems:
         click.echo(problem, err=True)
-    emit(document, as_json, text)
+    said = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
+    document = {"schema": 1, **counts, "problems": list(problems), "outbox": left}
+    emit(document, as_json, "\n".join([said, *outbox_lines(left)]))
+
+
+@click.group()
+def alerts() -> None:
+    """Try out the ways by which people are told."""
+
+
+@alerts.command("test")
+@monitor_file
+@click.option("--by", metavar="NAME", help="Who asks for it; default: the login name.")
+@common
+def alerts_test(file: Path, by: str | None, as_json: bool) -> None:
+    """Send one marked message to each receiver of a model, and say what came of it."""
+    from monitoring_sdk import stages
+    from monitoring_sdk.cli.feedback import login_name
+    from monitoring_sdk.config import load_config
+    from monitoring_sdk.stages.targets import name_of, send_test
+
+    config = load_config(file)
+    found = send_test(config, stages.clock(), by or login_name())
+    rows = [
+        {"to": name_of(target), "sent": outcome.kind == "sent", "detail": outcome.detail}
+        for target, outcome in found
+    ]
+    fine = bool(rows) and all(row["sent"] for row in rows)
+    lines = [
+        f"{row['to']}: {'sent' if row['sent'] else 'not sent'}"
+        + (f" ({row['detail']})" if row["detail"] else "")
+        for row in rows
+    ]
+    nobody = f"{config.model}: no receiver is set up; alerts go to the console"
+    document = {"schema": 1, "model": config.model, "ok": fine, "targets": rows}
+    emit(document, as_json, "\n".join(lines) or nobody)
+    if not fine:
+        sys.exit(1)
 
 
 @click.command()

@@ -136,8 +136,14 @@ def _facts(incident: Incident, report: Report, timezone: str) -> list[dict[str, 
     return [_mrkdwn(f"*{name}*\n{escape(value, FIELD_MAX - 20)}") for name, value in facts]
 
 
-def _owner_line(owner: Any, links: Mapping[str, str]) -> str:
-    parts = [mention(getattr(owner, "mention", None))]
+def _call(owner: Any, transition: str) -> str | None:
+    """Say whom a message calls; an end calls nobody."""
+    named = None if transition == "closed" else getattr(owner, "mention", None)
+    return named.get("critical") if isinstance(named, Mapping) else named
+
+
+def _owner_line(owner: Any, links: Mapping[str, str], call: str | None) -> str:
+    parts = [mention(call)]
     team = getattr(owner, "team", None)
     if team:
         parts.append(f"Team {escape(short(team))}")
@@ -172,9 +178,10 @@ def slack_message(
     incident, report : Incident, Report
         The incident, and the report of the deciding window.
     transition : str
-        `opened`, `joined:<family>` or `closed`.
+        `opened`, `joined:<family>`, `reminder:<count>` or `closed`: the last is told quietly,
+        without a header, and calls nobody.
     owner : object with `team`, `mention` and `runbook`, optional
-        As `config.owner`.
+        As `config.owner`; its `mention` is called.
     links : mapping, optional
         Addresses named `runbook`, `report`, `run`; a path is shown as text.
     timezone : str
@@ -200,13 +207,11 @@ def slack_message(
     """
     title = headline(incident, report, transition, timezone)
     checks = told(incident, report, transition)
-    blocks: list[dict[str, Any]] = [
-        {
-            "type": "header",
-            "text": {"type": "plain_text", "text": escape(title, HEADER_MAX), "emoji": False},
-        }
-    ]
-    who = _owner_line(owner, links or report.links)
+    header = {"type": "plain_text", "text": escape(title, HEADER_MAX), "emoji": False}
+    blocks: list[dict[str, Any]] = [{"type": "header", "text": header}]
+    if transition == "closed":
+        blocks = [{"type": "section", "text": _mrkdwn(escape(title))}]
+    who = _owner_line(owner, links or report.links, _call(owner, transition))
     body = _joined(filter(None, [*_check_lines(checks, top), _unjudged(report)]), SECTION_MAX)
     if body:
         blocks.append({"type": "section", "text": _mrkdwn(body)})

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitoring_sdk.render.console import table
+from monitoring_sdk.render.grouped import group_words
 from monitoring_sdk.render.numbers import NOTHING, moment, number, short, window_words
 from monitoring_sdk.render.words import status_label
 from monitoring_sdk.window import Window, parse_time
 
+PROBLEMS_SHOWN = 10
 _HEAD = ("model", "last window", "verdict", "open incident", "silenced until", "rows", "budget")
 _KINDS = {
     "ack": "acknowledged",
@@ -31,15 +33,45 @@ def status_text(document: Mapping[str, Any]) -> str:
     flights  2013-06-03   ok       –              –                912  no monitor file
     """
     models = document["models"]
-    if not models:
-        return "no model: there is no monitor file, and the store is empty"
     lines = [table(_HEAD, [_line(m) for m in models], left=5)]
+    if not models:
+        lines = ["no model: there is no monitor file, and the store is empty"]
     for model in (m for m in models if m["problems"]):
         first, *more = model["problems"]
         lines.append(f"{short(model['model'])}: {first}")
         if more:
             lines.append(f"  and {len(more)} more: monitoring check {model['file']}")
-    return "\n".join(lines)
+    lines += [group_words(g["models"], g["columns"]) for g in document.get("groups", ())]
+    return "\n".join([*lines, *outbox_lines(document.get("outbox", {}))])
+
+
+def outbox_lines(outbox: Mapping[str, Any]) -> list[str]:
+    """Say what has not arrived, a line each; nothing where all has.
+
+    Examples
+    --------
+    >>> outbox_lines({"pending": 0, "unknown": 0, "dead": 1, "problems": [{
+    ...     "model": "flights", "kind": "slack", "to": "C1", "transition": "opened",
+    ...     "state": "dead", "since": "2013-06-04T00:00Z", "detail": "is_archived"}]})
+    ['not delivered: 1 dead', '  flights: opened to slack C1, dead since 2013-06-04: is_archived']
+    """
+    counts = [(name, outbox.get(name, 0)) for name in ("dead", "unknown", "pending")]
+    # What was not tried yet is no news.
+    if not outbox.get("problems"):
+        return []
+    said = ", ".join(f"{n:,} {name}" for name, n in counts if n)
+    problems = sorted(outbox["problems"], key=lambda p: ("dead", "unknown").count(p["state"]) == 0)
+    lines = [_problem(p) for p in problems[:PROBLEMS_SHOWN]]
+    more = len(problems) - len(lines)
+    return [f"not delivered: {said}", *lines, *([f"  and {more:,} more"] if more else [])]
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    to = " ".join(filter(None, (problem["kind"].replace("_", " "), problem["to"])))
+    since = moment(parse_time(problem["since"]))
+    detail = f": {short(problem['detail'], 300)}" if problem["detail"] else ""
+    what = f"{short(problem['model'])}: {short(problem['transition'])} to {short(to)}"
+    return f"  {what}, {problem['state']} since {since}{detail}"
 
 
 def _line(model: Mapping[str, Any]) -> list[str]:

@@ -270,7 +270,8 @@ def headline(incident: Incident, report: Report, transition: str, timezone: str 
     Parameters
     ----------
     transition : str
-        `opened`, `joined:<family>`, `closed`, or another word, which is shown as it is.
+        `opened`, `joined:<family>`, `reminder:<count>`, `closed`, or another word, which is shown
+        as it is.
 
     Examples
     --------
@@ -298,6 +299,9 @@ def headline(incident: Incident, report: Report, transition: str, timezone: str 
         return f"{model}: {found}"
     if kind == "joined":
         return f"{model}: {short(detail)} joined the open incident: {found}"
+    if kind == "reminder":
+        lasts = duration(report.window.end - incident.opened)
+        return f"{model}: still in alarm after {lasts}: {found}"
     return f"{model}: incident {short(transition.replace(':', ' '))}: {found}"
 
 

@@ -25,6 +25,7 @@ from monitoring_sdk.stages.fleet import check_budget
 from monitoring_sdk.stages.handle import layout_of, open_predictions
 from monitoring_sdk.stages.reference import mismatch
 from monitoring_sdk.stages.scan import declared_segmentations
+from monitoring_sdk.stages.targets import target_problems
 from monitoring_sdk.window import Window
 
 TRIED_ROWS = 100_000
@@ -87,7 +88,9 @@ def check_monitor(file: Path) -> Checked:
             _expectations(config, found, problems, notes)
     except MonitoringError as error:
         problems.append(f"source: {error}")
-    problems += check_budget(config, found)
+    faults = check_budget(config, found)
+    # A fault in the fleet's file is one for its alerts too: it is said once.
+    problems += faults or target_problems(config)
     known = baselines.versions(baselines_root(), config.model)
     if known:
         try:

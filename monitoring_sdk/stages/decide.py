@@ -14,7 +14,6 @@ from monitoring_sdk.decision import Decision, Message, ResultRow, message_id
 from monitoring_sdk.evaluate import confirm
 from monitoring_sdk.feedback import acknowledged
 from monitoring_sdk.incidents import advance
-from monitoring_sdk.render.slack import slack_message
 from monitoring_sdk.report import (
     Check,
     Incident,
@@ -26,11 +25,10 @@ from monitoring_sdk.report import (
 )
 from monitoring_sdk.retraining import policy
 from monitoring_sdk.stages.alarms import Budgeting
+from monitoring_sdk.stages.alerting import tell
 from monitoring_sdk.stages.concept import diagnosed
 from monitoring_sdk.stages.digesting import tell_digest
-from monitoring_sdk.stages.grouping import in_group
 from monitoring_sdk.stages.hiding import hidden
-from monitoring_sdk.stages.telling import transitions_to_tell
 from monitoring_sdk.window import Window
 
 
@@ -95,25 +93,8 @@ def _same(row: ResultRow, newest: ResultRow) -> bool:
     return newest.status != "error" and all(getattr(row, n) == getattr(newest, n) for n in names)
 
 
-def _messages(
-    config: MonitorConfig,
-    report: Report,
-    telling: Sequence[tuple[Incident, str]],
-    trigger: Trigger | None,
-) -> tuple[Message, ...]:
+def _messages(config: MonitorConfig, trigger: Trigger | None) -> tuple[Message, ...]:
     found = []
-    for incident, transition in telling:
-        content = slack_message(
-            incident,
-            report,
-            transition,
-            owner=config.owner,
-            links=dict(report.links),
-            timezone=config.window.timezone,
-        )
-        payload = {"channel": config.alerts.slack.channel, **content}
-        identity = message_id(config.model, incident.id, transition)
-        found.append(Message(identity, "slack", config.model, incident.id, transition, payload))
     hook = config.retraining.hook if config.retraining is not None else None
     if trigger is not None and hook is not None:
         kind: Any = "deployment" if hook.deployment is not None else "command"
@@ -208,20 +189,21 @@ def decide_window(
             # Rows may still come in time: until then the window is not decided.
             decides = False
         incident, trigger = tx.open_incident(), None
-        telling: Sequence[tuple[Incident, str]] = ()
+        transitions: Sequence[str] | None = None
         if decides:
             progress = advance(incident, checks, model=config.model, window=data.window)
-            incident = progress.incident
+            incident, transitions = progress.incident, progress.transitions
             if notify:
                 trigger = _trigger(config, tx, incident, report)
-                telling = transitions_to_tell(tx, incident, progress.transitions, now)
         report = dataclasses.replace(
             report,
             incidents=(incident,) if incident is not None else (),
             triggers=(trigger,) if trigger is not None else (),
         )
-        messages = _messages(config, report, telling, trigger) if notify else ()
-        messages = in_group(tx, config, report, [i for i, _ in telling], messages)
+        messages: tuple[Message, ...] = ()
+        if notify and not revise_only:
+            messages = tell(tx, config, report, incident, transitions, confirmed, now)
+            messages += _messages(config, trigger)
         tx.save(
             Decision(
                 config.model,

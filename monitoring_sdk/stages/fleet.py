@@ -12,6 +12,7 @@ from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.alarms.budget import parse_budget
 from monitoring_sdk.alarms.judging import Budget
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.config_alerts import Alerts
 from monitoring_sdk.config_sections import SourceSpec
 from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.fleet import (
@@ -50,6 +51,18 @@ def budget_of(config: MonitorConfig) -> Budget:
         raise ConfigError(
             [p.replace(FLEET_FILE, str(root / FLEET_FILE), 1) for p in error.problems]
         ) from None
+
+
+def alerts_of(config: MonitorConfig) -> Alerts:
+    """Return who is told of a model: what its own file says, beside what the fleet's does.
+
+    Raises
+    ------
+    ConfigError
+        When `_fleet.yaml` is wrong.
+    """
+    fleet = load_fleet(monitors_root())
+    return config.alerts.beside(None if fleet is None else fleet.alerts)
 
 
 def check_budget(config: MonitorConfig, found: list[str]) -> list[str]:

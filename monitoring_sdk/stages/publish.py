@@ -6,20 +6,23 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+from monitoring_sdk.adapters.chart_image import draw
 from monitoring_sdk.adapters.folders import folder, is_remote, reached, write
 from monitoring_sdk.adapters.notify import DeliverySummary, deliver, senders_of_environment
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.decision import ALERTS
 from monitoring_sdk.render.html import html_report
 from monitoring_sdk.stages.newest import newest_reports
 from monitoring_sdk.stages.steps import clock, worker
+from monitoring_sdk.stages.targets import address_of
 
 PAGE_WINDOWS = 400
 """The page tells of this many of the newest windows."""
 
-ALERTS = ("slack",)
 TRIGGERS = ("deployment", "command")
 
 
@@ -39,16 +42,26 @@ class Published:
 
 
 def deliver_kinds(
-    store: Store, kinds: Collection[str], *, now: datetime | None = None
+    store: Store,
+    kinds: Collection[str],
+    *,
+    now: datetime | None = None,
+    configs: Collection[MonitorConfig] = (),
 ) -> DeliverySummary:
-    """Send what the outbox holds of some kinds of message."""
-    senders = {k: s for k, s in senders_of_environment().items() if k in kinds}
+    """Send what the outbox holds of some kinds of message.
+
+    `configs` are monitors that are known already: their files need not be in the folder.
+    """
+    every = senders_of_environment(partial(address_of, configs=configs), partial(draw, store=store))
+    senders = {k: s for k, s in every.items() if k in kinds}
     return deliver(store, senders, now=now or clock(), holder=worker())
 
 
-def deliver_alerts(store: Store, *, now: datetime | None = None) -> DeliverySummary:
+def deliver_alerts(
+    store: Store, *, now: datetime | None = None, configs: Collection[MonitorConfig] = ()
+) -> DeliverySummary:
     """Send the alerts that the outbox holds."""
-    return deliver_kinds(store, ALERTS, now=now)
+    return deliver_kinds(store, ALERTS, now=now, configs=configs)
 
 
 def deliver_triggers(store: Store, *, now: datetime | None = None) -> DeliverySummary:

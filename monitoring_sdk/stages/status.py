@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +15,18 @@ from monitoring_sdk.alarms.budget import Budget
 from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.errors import ConfigError, MonitoringError, explain
 from monitoring_sdk.feedback import acknowledged, silenced_until
+from monitoring_sdk.fleet import load_fleet
 from monitoring_sdk.report import SCHEMA, Incident, Status, timestamp
-from monitoring_sdk.stages.fleet import budget_of
-from monitoring_sdk.stages.handle import MONITOR_SUFFIXES, find_config, monitor_files
+from monitoring_sdk.routing import maintained_until
+from monitoring_sdk.stages.fleet import alerts_of, budget_of, incident_groups
+from monitoring_sdk.stages.handle import (
+    MONITOR_SUFFIXES,
+    find_config,
+    monitor_files,
+    monitors_root,
+)
 from monitoring_sdk.stages.newest import joint_status
+from monitoring_sdk.stages.outbox_state import outbox_standing
 from monitoring_sdk.window import Window
 
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
@@ -49,7 +58,7 @@ class Standing:
     spent : int
         Incidents that opened in the budget's last period, up to the end of that window.
     silenced_until : datetime or None
-        While no alert is made for it.
+        While no alert is made for it: by a silence, or by maintenance.
     """
 
     monitored: Monitored
@@ -160,7 +169,7 @@ def standing_of(monitored: Monitored, store: Store, now: datetime) -> Standing:
     model = monitored.model
     said = store.feedback(model)
     monitored, budget = _with_budget(monitored)
-    silenced = silenced_until(said, now)
+    silenced = _quiet_until(monitored, silenced_until(said, now), now)
     rows = store.last_window(model)
     if "data" not in rows:
         return Standing(monitored, budget=budget, silenced_until=silenced)
@@ -182,11 +191,43 @@ def standing_of(monitored: Monitored, store: Store, now: datetime) -> Standing:
     )
 
 
+def _quiet_until(monitored: Monitored, silenced: datetime | None, now: datetime) -> datetime | None:
+    """Return how long no alert is made: by a silence, or by maintenance."""
+    config, ends = monitored.config, [silenced]
+    if config is not None:
+        # A fault in the fleet's file is among the model's problems.
+        with contextlib.suppress(ConfigError):
+            ends.append(maintained_until(alerts_of(config), config.window.timezone, now))
+    return max((end for end in ends if end is not None), default=None)
+
+
 def standings(store: Store, now: datetime) -> list[Standing]:
     """Say how every model stands, by name."""
     return [standing_of(monitored, store, now) for monitored in monitored_models(store)]
 
 
-def status_document(found: Sequence[Standing], now: datetime) -> dict[str, Any]:
-    """Return the JSON document of `monitoring status`."""
-    return {"schema": SCHEMA, "as_of": timestamp(now), "models": [s.to_dict() for s in found]}
+def status_document(found: Sequence[Standing], store: Store, now: datetime) -> dict[str, Any]:
+    """Return the JSON document of `monitoring status`.
+
+    `groups`: open incidents of several models that one column of a source can explain; `outbox`:
+    what has not arrived.
+    """
+    return {
+        "schema": SCHEMA,
+        "as_of": timestamp(now),
+        "models": [s.to_dict() for s in found],
+        "groups": _open_groups(found, store),
+        "outbox": outbox_standing(store, now).to_dict(),
+    }
+
+
+def _open_groups(found: Sequence[Standing], store: Store) -> list[dict[str, Any]]:
+    configs = [s.monitored.config for s in found if s.monitored.config is not None]
+    still = {s.incident.id for s in found if s.incident is not None}
+    try:
+        fleet = load_fleet(monitors_root())
+    except ConfigError:
+        # Each model's line says so already.
+        return []
+    groups = incident_groups(store, configs, fleet)["groups"]
+    return [g for g in groups if still & set(g["incidents"])]

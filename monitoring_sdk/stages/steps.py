@@ -135,6 +135,7 @@ def evaluate_window(
     *,
     notify: bool = True,
     recompute: bool = False,
+    links: Mapping[str, str] | None = None,
 ) -> Report:
     """Take one window through every stage.
 
@@ -147,17 +148,32 @@ def evaluate_window(
     """
     handle = pull_window(config, window, as_of)
     if not recompute and (done := stored_row(handle, store)) is not None:
-        return read_back(handle, done, store, notify=notify)
+        return read_back(handle, done, store, notify=notify, links=links)
     quality = check_quality(handle)
     profile = build_profile(handle, quality)
     metrics = compute_metrics(handle, quality, store)
     drift = detect_drift(handle, quality, profile, store)
     return decide(
-        handle, quality, profile, metrics, drift, store, notify=notify, recompute=recompute
+        handle,
+        quality,
+        profile,
+        metrics,
+        drift,
+        store,
+        notify=notify,
+        recompute=recompute,
+        links=links,
     )
 
 
-def read_back(handle: Handle, done: ResultRow, store: Store, *, notify: bool = True) -> Report:
+def read_back(
+    handle: Handle,
+    done: ResultRow,
+    store: Store,
+    *,
+    notify: bool = True,
+    links: Mapping[str, str] | None = None,
+) -> Report:
     """Return the report of a window that was judged already, with the labels known by now."""
     quality = Quality((), blocking(done.checks))
     metrics = compute_metrics(handle, quality, store)
@@ -168,6 +184,7 @@ def read_back(handle: Handle, done: ResultRow, store: Store, *, notify: bool = T
         metrics.pending,
         store,
         notify=notify,
+        links=links,
         holder=worker(),
         now=clock(),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitoring_sdk.adapters.store import Deciding
 from monitoring_sdk.decision import message_id
@@ -14,8 +14,41 @@ LOOK_BACK = 10
 """So many of the newest closed incidents are looked at for an end that was not told."""
 
 
+def reminder(incident: Incident | None, end: datetime, after: timedelta) -> tuple[str, ...]:
+    """Return the reminder that is due of an incident which still alerts, if any.
+
+    Parameters
+    ----------
+    incident : Incident or None
+    end : datetime
+        The end of the deciding window.
+    after : timedelta
+        How long after the opening the first one comes; the pauses double from one to the next.
+
+    Returns
+    -------
+    tuple of str
+        Its transition.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> opened, day = datetime(2013, 6, 4, tzinfo=UTC), timedelta(days=1)
+    >>> [reminder(Incident("i", "m", opened), opened + n * day, day) for n in (0, 1, 2, 3)]
+    [(), ('reminder:1',), ('reminder:1',), ('reminder:2',)]
+    """
+    if incident is None or incident.closed is not None or incident.quiet or not after:
+        return ()
+    count = int((end - incident.opened) / after + 1).bit_length() - 1
+    return (f"reminder:{count}",) if count > 0 else ()
+
+
 def transitions_to_tell(
-    tx: Deciding, incident: Incident | None, transitions: Sequence[str], now: datetime
+    tx: Deciding,
+    incident: Incident | None,
+    transitions: Sequence[str],
+    now: datetime,
+    quiet_until: datetime | None = None,
 ) -> list[tuple[Incident, str]]:
     """Say for which transitions of which incidents a decision makes a message.
 
@@ -31,15 +64,17 @@ def transitions_to_tell(
         What the window changed in it.
     now : datetime
         By the clock: silences are of people, not of logical time.
+    quiet_until : datetime, optional
+        The end of the maintenance that `now` lies in: it is as a silence.
 
     Returns
     -------
     list of (Incident, str)
     """
     said = tx.feedback()
-    if silenced_until(said, now) is not None:
+    if quiet_until is not None or silenced_until(said, now) is not None:
         return []
-    changed = {} if incident is None else {incident.id: transitions}
+    changed = {} if incident is None else {incident.id: tuple(transitions)}
     concerned = [i for i in tx.closed_incidents(LOOK_BACK) if i.id not in changed]
     if incident is not None:
         concerned.append(incident)
