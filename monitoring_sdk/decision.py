@@ -16,7 +16,7 @@ from monitoring_sdk.report import Check, Incident, Status, Trigger
 from monitoring_sdk.window import Window
 
 Part = Literal["data", "performance"]
-MessageKind = Literal["slack", "deployment", "command"]
+MessageKind = Literal["slack", "deployment", "webhook", "command", "approval"]
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:monitoring-sdk")
 
@@ -96,7 +96,8 @@ class Message:
 
     `payload` is JSON. For `slack`: `channel` (an id, or None for the console), `text`, `blocks`.
     For `deployment` and `command`: the hook's own value under its kind, and `trigger_id`,
-    `window_end` (ISO 8601).
+    `window_end` (ISO 8601), `reason`; likewise for `webhook`, whose address is not kept, and for
+    `approval` with `deployment`, the one that asks, and `within`, the seconds for an answer.
     """
 
     id: str

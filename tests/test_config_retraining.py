@@ -59,11 +59,14 @@ def test_every_key_is_taken():
         ({"hook": {"webhook": "https://h/x"}}, "retraining.hook: webhook and secret go together"),
         ({"hook": {**COMMAND, "secret": "S"}}, "retraining.hook: webhook and secret go together"),
         ({"hook": {"webhook": "ftp://h", "secret": "S"}}, "retraining.hook.webhook: not a web add"),
-        ({"hook": {"webhook": "https://h:x/", "secret": "S"}}, "retraining.hook.webhook: not a web"),
+        (
+            {"hook": {"webhook": "https://h:x/", "secret": "S"}},
+            "retraining.hook.webhook: not a",
+        ),
         (
             {"hook": {"webhook": "https://u:pw@h/x", "secret": "S"}},
-            "retraining.hook.webhook: an address must hold no password: `secret` signs what is sent "
-            "to it: got 'https://u:***@h/x'",
+            "retraining.hook.webhook: an address must hold no password: `secret` signs what is "
+            "sent to it: got 'https://u:***@h/x'",
         ),
         ({"hook": {**COMMAND, "deployment": "a/b"}}, "retraining.hook: give one of"),
         ({"approval": True}, "retraining: approval needs a hook that it releases"),
@@ -71,11 +74,14 @@ def test_every_key_is_taken():
         ({"max_per_month": 0}, "retraining.max_per_month: input should be greater than or equal"),
         ({"min_labels": -1}, "retraining.min_labels: input should be greater than or equal to 0"),
         ({"quiet_hours": "25:00-06:00"}, "retraining.quiet_hours.0: no quiet hours: got '25:00-06"),
-        ({"quiet_hours": ["22-6"]}, "retraining.quiet_hours.0: no quiet hours: got '22-6'; allowed"),
+        (
+            {"quiet_hours": ["22-6"]},
+            "retraining.quiet_hours.0: no quiet hours: got '22-6'; allowed",
+        ),
         ({"quiet_hours": ["someday"]}, "retraining.quiet_hours.0: no quiet hours"),
         ({"quiet_hours": [""]}, "retraining.quiet_hours.0: no quiet hours"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said_with_its_place(section: dict[str, Any], fault: str):
     (found,) = faults(section)
     assert found.startswith(fault)
