@@ -24,7 +24,7 @@ from tasks.act import send_slack_alert, trigger_retraining
 from tasks.hop import whole
 
 ALERTS = ("slack",)
-TRIGGERS = ("deployment", "command")
+TRIGGERS = stages.TRIGGERS
 
 
 def model_name() -> str:

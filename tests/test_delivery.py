@@ -434,7 +434,7 @@ def test_the_environment_says_how_to_send(monkeypatch):
     for name in ("SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL", "SLACK_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     senders = senders_of_environment()
-    assert list(senders) == ["slack", "deployment", "command"]
+    assert list(senders) == ["slack", "approval", "deployment", "command"]
     assert not senders["slack"].configured
     assert SlackSender.from_environment({"SLACK_WEBHOOK_URL": "https://h"}).configured
     assert hooks.CommandSender().timeout == timedelta(hours=1)

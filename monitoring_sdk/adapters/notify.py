@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitoring_sdk.adapters.hooks import CommandSender, DeploymentSender
+from monitoring_sdk.adapters.hooks import ApprovalSender, CommandSender, DeploymentSender
 from monitoring_sdk.adapters.outbox import PRINTED, Claimed, OutboxState
 from monitoring_sdk.adapters.outcome import Outcome, Sender
 from monitoring_sdk.adapters.slack import SlackSender
@@ -35,6 +35,7 @@ def senders_of_environment() -> dict[str, Sender]:
     """Return a sender for every kind of message; the quick ones first."""
     return {
         "slack": SlackSender.from_environment(),
+        "approval": ApprovalSender(),
         "deployment": DeploymentSender(),
         "command": CommandSender(),
     }

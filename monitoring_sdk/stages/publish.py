@@ -10,8 +10,12 @@ from pathlib import Path
 
 from monitoring_sdk.adapters.notify import DeliverySummary, deliver, senders_of_environment
 from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.adapters.webhook import WebhookSender
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.config_retraining import Hook
+from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.render.html import html_report
+from monitoring_sdk.stages.handle import find_config
 from monitoring_sdk.stages.newest import newest_reports
 from monitoring_sdk.stages.steps import clock, worker
 
@@ -19,7 +23,7 @@ PAGE_WINDOWS = 400
 """The page tells of this many of the newest windows."""
 
 ALERTS = ("slack",)
-TRIGGERS = ("deployment", "command")
+TRIGGERS = ("approval", "deployment", "webhook", "command")
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,31 @@ class Published:
 
 
 def deliver_kinds(
-    store: Store, kinds: Collection[str], *, now: datetime | None = None
+    store: Store,
+    kinds: Collection[str],
+    *,
+    now: datetime | None = None,
+    config: MonitorConfig | None = None,
 ) -> DeliverySummary:
-    """Send what the outbox holds of some kinds of message."""
-    senders = {k: s for k, s in senders_of_environment().items() if k in kinds}
-    return deliver(store, senders, now=now or clock(), holder=worker())
+    """Send what the outbox holds of some kinds of message.
+
+    Parameters
+    ----------
+    config : MonitorConfig, optional
+        Of a model whose file need not lie in the folder of monitors: where a webhook is, and how
+        it is signed, is read from the file when it is called.
+    """
+
+    def hook_of(model: str) -> Hook | None:
+        try:
+            own = config if config is not None and config.model == model else find_config(model)[0]
+        except ConfigError:
+            return None
+        return None if own.retraining is None else own.retraining.hook
+
+    senders = {"webhook": WebhookSender(hook_of), **senders_of_environment()}
+    wanted = {k: s for k, s in senders.items() if k in kinds}
+    return deliver(store, wanted, now=now or clock(), holder=worker())
 
 
 def deliver_alerts(store: Store, *, now: datetime | None = None) -> DeliverySummary:
@@ -43,9 +67,11 @@ def deliver_alerts(store: Store, *, now: datetime | None = None) -> DeliverySumm
     return deliver_kinds(store, ALERTS, now=now)
 
 
-def deliver_triggers(store: Store, *, now: datetime | None = None) -> DeliverySummary:
-    """Call the retraining hooks that the outbox holds."""
-    return deliver_kinds(store, TRIGGERS, now=now)
+def deliver_triggers(
+    store: Store, *, now: datetime | None = None, config: MonitorConfig | None = None
+) -> DeliverySummary:
+    """Call the retraining hooks that the outbox holds; see `deliver_kinds`."""
+    return deliver_kinds(store, TRIGGERS, now=now, config=config)
 
 
 def deliver_all(store: Store, *, now: datetime | None = None) -> DeliverySummary:
