@@ -94,6 +94,7 @@ def test_everything_is_deployed(deployments: dict[str, dict[str, Any]]) -> None:
         "build-baseline/flights",
         "retrain/flights",
         "feedback/all-models",
+        "approve/all-models",
     }
     monitor = deployments["monitor/flights"]
     assert monitor["parameters"] == {"model": "flights"}

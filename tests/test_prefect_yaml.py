@@ -117,6 +117,7 @@ def test_deployments_have_names_of_their_own() -> None:
         "build-baseline/flights",
         "retrain/flights",
         "feedback/all-models",
+        "approve/all-models",
     } <= set(names)
 
 

@@ -120,6 +120,13 @@ class Deciding:
         """Return the model's triggers, those that are or were put off among them, oldest first."""
         return trigger_rows.read_triggers(self._connection, self._model, unasked=True)
 
+    def answer(
+        self, trigger_id: str, state: str, outcome: str | None, unless: Collection[str]
+    ) -> bool:
+        """Write what came of a trigger; False when it is in one of some states already."""
+        self._keep(self.decided_until())
+        return trigger_rows.move(self._connection, trigger_id, state, outcome, list(unless))
+
     def lapse_triggers(self, open_incident: str | None) -> None:
         """Give up what is put off of incidents that are closed."""
         trigger_rows.lapse(self._connection, self._model, open_incident)

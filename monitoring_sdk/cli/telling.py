@@ -18,8 +18,11 @@ def deliver(as_json: bool) -> None:
 
     from monitoring_sdk import stages
     from monitoring_sdk.adapters.store import open_store
+    from monitoring_sdk.stages import outcomes
 
-    summary = stages.deliver_all(open_store())
+    store = open_store()
+    outcomes.look_after(store, stages.clock())
+    summary = stages.deliver_all(store)
     document = {"schema": 1, **dataclasses.asdict(summary)}
     text = ", ".join(f"{v} {k}" for k, v in document.items() if k not in ("schema", "problems"))
     for problem in summary.problems:
