@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from collections.abc import Iterator
@@ -225,36 +226,35 @@ class TestOutcome:
 @pytest.mark.server
 @pytest.mark.parametrize(("approved", "state"), [(True, "sent"), (False, "declined")])
 def test_the_suspended_run_is_answered_through_prefect(
-    prefect_server: PrefectServer,
-    folder: Path,
-    store: Store,
-    waiting: Trigger,
-    approved: bool,
-    state: str,
+    prefect_server: PrefectServer, store: Store, waiting: Trigger, approved: bool, state: str
 ):
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import Pause
+    from prefect.flow_engine import run_flow
     from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.types.entrypoint import EntrypointType
 
-    from flows import ui
+    from flows.approve import approve
 
-    environment = {
-        **prefect_server.environment,
-        "MONITORING_STORE": f"sqlite:///{folder}/store.db",
-        "MONITORING_MONITORS": str(folder / "monitors"),
-        "MONITORING_BASELINES": str(folder / "baselines"),
-    }
-    ui.run_prefect(environment, "work-pool", "create", ui.POOL, "--type", "process", "--overwrite")
-    ui.run_prefect(environment, "deploy", "--name", "approve/all-models")
+    def run(identity: str) -> dict[str, Any]:
+        """Run it in this process, as a worker does in one of its own."""
+        with get_client(sync_client=True) as client:
+            flow_run = client.read_flow_run(uuid.UUID(identity))
+        with contextlib.suppress(Pause):
+            run_flow(
+                approve, flow_run=flow_run, parameters=flow_run.parameters, return_type="state"
+            )
+        (found,) = prefect_server.flow_runs(id={"any_": [identity]})
+        return found
+
     with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        approve.to_deployment("all-models", entrypoint_type=EntrypointType.MODULE_PATH).apply()
         stages.deliver_triggers(store, now=NOW)
-    (row,) = [r for r in store.messages() if r.message.transition == "approval"]
-    assert row.state == "sent", row.detail
-    run = row.receipt["flow_run"]
-    ui.run_prefect(environment, "flow-run", "execute", run)
-    (found,) = prefect_server.flow_runs(id={"any_": [run]})
-    assert found["state"]["name"] == "Suspended"
-    answer = {"run_input": {"approve": approved, "by": "ann"}}
-    assert prefect_server.post(f"flow_runs/{run}/resume", answer)["status"] == "ACCEPT"
-    ui.run_prefect(environment, "flow-run", "execute", run)
-    (found,) = prefect_server.flow_runs(id={"any_": [run]})
-    assert found["state_type"] == "COMPLETED"
+        (row,) = [r for r in store.messages() if r.message.transition == "approval"]
+        assert row.state == "sent", row.detail
+        identity = row.receipt["flow_run"]
+        assert run(identity)["state"]["name"] == "Suspended"
+        answer = {"run_input": {"approve": approved, "by": "ann"}}
+        assert prefect_server.post(f"flow_runs/{identity}/resume", answer)["status"] == "ACCEPT"
+        assert run(identity)["state_type"] == "COMPLETED"
     assert only(store).state == state
