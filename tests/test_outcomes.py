@@ -49,12 +49,13 @@ def store(folder: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def waiting(folder: Path, store: Store) -> Trigger:
+def waiting(folder: Path, store: Store, request: pytest.FixtureRequest) -> Trigger:
     """A trigger that waits for approval."""
     config = config_with(
         folder, '{when: [drift], approval: true, hook: {command: ["true"]}, cooldown: 0d}'
     )
-    decide(config, store, 1, "drift")
+    # Ids follow from the window, and a server knows the runs of all tests.
+    decide(config, store, getattr(request, "param", 1), "drift")
     return only(store)
 
 
@@ -224,7 +225,11 @@ class TestOutcome:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize(("approved", "state"), [(True, "sent"), (False, "declined")])
+@pytest.mark.parametrize(
+    ("waiting", "approved", "state"),
+    [(5, True, "sent"), (6, False, "declined")],
+    indirect=["waiting"],
+)
 def test_the_suspended_run_is_answered_through_prefect(
     prefect_server: PrefectServer, store: Store, waiting: Trigger, approved: bool, state: str
 ):
