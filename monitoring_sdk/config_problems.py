@@ -13,9 +13,7 @@ from pydantic_core import PydanticCustomError
 from monitoring_sdk.errors import explain
 
 # Keys and names of the public face that this version knows but cannot do.
-LATER_KEYS = (
-    "alerts.apprise",
-)
+LATER_KEYS = ("alerts.apprise",)
 
 # Up to the last @: a password may hold one.
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)\S*@")
