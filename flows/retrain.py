@@ -19,6 +19,7 @@ from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError, MonitoringError
 from monitoring_sdk.report import Trigger, timestamp
+from monitoring_sdk.retraining import KEPT, PROMOTED
 from monitoring_sdk.stages import replacing
 from monitoring_sdk.window import parse_time
 from tasks.hop import whole
@@ -71,15 +72,15 @@ def _moment(config: MonitorConfig, trigger: Trigger | None, asked: datetime | No
 def _replace(
     config: MonitorConfig, trainer: Any, trigger: Trigger | None, as_of: datetime, store: Store
 ) -> tuple[str, str]:
-    if trigger is not None and trigger.state in (replacing.PROMOTED, replacing.KEPT):
+    if trigger is not None and trigger.state in (PROMOTED, KEPT):
         return trigger.state, f"done before: {trigger.outcome}"
     begun = replacing.pending_version(trigger)
     if begun is None:
         outcome: Any = compare_models(config, trainer, as_of)
         if not outcome.better:
             text = f"kept the model that serves: {outcome.reason}"
-            replacing.write_outcome(store, trigger, text, replacing.KEPT)
-            return replacing.KEPT, text
+            replacing.write_outcome(store, trigger, text, KEPT)
+            return KEPT, text
         version, reason = save_model(config, trainer, whole(outcome)), outcome.reason
         # From here on the decision stands, whatever becomes of this process.
         replacing.begin(store, trigger, version, reason)
@@ -89,8 +90,8 @@ def _replace(
     baseline = fit_new_baseline(config, trainer, version, as_of)
     publish_model(config, trainer, version)
     text = replacing.promoted_text(version, reason, baseline)
-    replacing.write_outcome(store, trigger, text, replacing.PROMOTED)
-    return replacing.PROMOTED, text
+    replacing.write_outcome(store, trigger, text, PROMOTED)
+    return PROMOTED, text
 
 
 @click.command()

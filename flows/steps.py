@@ -20,11 +20,12 @@ from monitoring_sdk.config_privacy import Retention
 from monitoring_sdk.decision import ALERTS, ATTACHED
 from monitoring_sdk.errors import ConfigError, MonitoringError
 from monitoring_sdk.report import Report
+from monitoring_sdk.stages import outcomes
 from monitoring_sdk.window import Window, parse_time
 from tasks.act import send_slack_alert, trigger_retraining
 from tasks.hop import whole
 
-TRIGGERS = ("deployment", "command")
+TRIGGERS = stages.TRIGGERS
 
 
 def model_name() -> str:
@@ -69,6 +70,7 @@ def scheduled_start() -> datetime:
 
 def follow_up(config: MonitorConfig, report: Report, store: Store) -> None:
     """Send what the outbox holds for this model; the run's graph shows which of the two it was."""
+    outcomes.look_after(store, stages.clock(), config.model)
     if due(store, config.model, ALERTS):
         send_slack_alert(config, whole(report), store)
     if due(store, config.model, TRIGGERS):

@@ -23,6 +23,7 @@ from monitoring_sdk.config_alarm import Alarm, Event
 from monitoring_sdk.config_alerts import Alerts, Owner, as_written
 from monitoring_sdk.config_names import Task, is_metric, names_problems
 from monitoring_sdk.config_privacy import Privacy, Retention, shown_levels
+from monitoring_sdk.config_retraining import Retraining, never_allowed
 from monitoring_sdk.config_sections import (
     BaselineSettings,
     Columns,
@@ -30,7 +31,6 @@ from monitoring_sdk.config_sections import (
     Expectation,
     LabelSettings,
     Payoff,
-    Retraining,
     Rule,
     Section,
     Sources,
@@ -166,6 +166,7 @@ class MonitorConfig(Section):
             *_rules_without_column(self.thresholds),
             *_parts_lack(self.task, self.columns, self.versions),
             *shown_levels(self.columns, self.privacy),
+            *never_allowed(self.retraining, self.window),
         ]
         if problems:
             raise ValueError("; ".join(problems))
@@ -253,6 +254,9 @@ def _between_sections(filled: dict[str, Any]) -> list[str]:
             section(Versions, "versions") if filled.get("versions") else None,
         ),
         *shown_levels(section(Columns, "columns"), section(Privacy, "privacy")),
+        *never_allowed(
+            section(Retraining, "retraining") if filled.get("retraining") else None, window
+        ),
     ]
 
 

@@ -13,10 +13,7 @@ from pydantic_core import PydanticCustomError
 from monitoring_sdk.errors import explain
 
 # Keys and names of the public face that this version knows but cannot do.
-LATER_KEYS = (
-    "retraining.hook.webhook",
-    "retraining.hook.secret",
-)
+LATER_KEYS: tuple[str, ...] = ()
 
 # Up to the last @: a password may hold one.
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)\S*@")
@@ -39,6 +36,8 @@ def _at(data: Any, path: Sequence[str | int]) -> Any:
     for step in path:
         if isinstance(step, int) and isinstance(data, Mapping) and step not in data:
             continue  # one rule that stands for a list of one
+        if isinstance(step, int) and isinstance(data, str):
+            continue  # and so does a name
         try:
             data = data[step]
         except (KeyError, IndexError, TypeError):
@@ -48,10 +47,7 @@ def _at(data: Any, path: Sequence[str | int]) -> Any:
 
 def not_yet(data: Mapping[str, Any]) -> list[str]:
     """Name what a file asks for that a later version brings; none of it is ignored."""
-    problems = [f"{key}: not supported yet" for key in LATER_KEYS if _has(data, key.split("."))]
-    if _at(data, ["retraining", "approval"]) is True:
-        problems.append("retraining.approval: true is not supported yet")
-    return problems
+    return [f"{key}: not supported yet" for key in LATER_KEYS if _has(data, key.split("."))]
 
 
 def _has(data: Any, path: Sequence[str]) -> bool:

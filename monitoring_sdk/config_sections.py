@@ -312,19 +312,6 @@ def as_lists(value: Any) -> Any:
 Thresholds = Annotated[dict[str, tuple[Rule, ...]], BeforeValidator(as_lists)]
 
 
-class Hook(Section):
-    """What is called to retrain: a Prefect deployment or a command."""
-
-    deployment: str | None = None
-    command: Names | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Hook:
-        if (self.deployment is None) == (self.command is None):
-            raise ValueError("give either a deployment or a command")
-        return self
-
-
 class Versions(Section):
     """Values of `columns.model_version`: the one that pages, and those that are only watched."""
 
@@ -351,14 +338,3 @@ class Payoff(Section):
     fp: float
     fn: float
     tn: float
-
-
-class Retraining(Section):
-    """When a retraining is asked for, and of whom."""
-
-    when: Annotated[
-        tuple[Literal["performance", "concept_drift", "drift"], ...], BeforeValidator(as_names)
-    ] = ("performance",)
-    cooldown: Duration = timedelta(days=7)
-    hook: Hook | None = None
-    approval: Literal[False] = False

@@ -16,7 +16,16 @@ from monitoring_sdk.report import Check, Incident, Status, Trigger
 from monitoring_sdk.window import Window
 
 Part = Literal["data", "performance"]
-MessageKind = Literal["slack", "slack_update", "slack_chart", "apprise", "deployment", "command"]
+MessageKind = Literal[
+    "slack",
+    "slack_update",
+    "slack_chart",
+    "apprise",
+    "deployment",
+    "webhook",
+    "command",
+    "approval",
+]
 ALERTS: tuple[MessageKind, ...] = ("slack", "slack_update", "slack_chart", "apprise")
 """The kinds that tell people."""
 ATTACHED: tuple[MessageKind, ...] = ("slack_update", "slack_chart")
@@ -103,7 +112,8 @@ class Message:
     of the message that they belong to. For `apprise`: `target` (never its URL), `name`, `type`,
     `text` (the title) and `body`.
     For `deployment` and `command`: the hook's own value under its kind, and `trigger_id`,
-    `window_end` (ISO 8601).
+    `window_end` (ISO 8601), `reason`; likewise for `webhook`, whose address is not kept, and for
+    `approval` with `deployment`, the one that asks, and `within`, the seconds for an answer.
     """
 
     id: str

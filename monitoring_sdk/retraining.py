@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import timedelta
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+from monitoring_sdk.config_retraining import Retraining, is_quiet
 from monitoring_sdk.decision import trigger_id
-from monitoring_sdk.report import Check, Incident, Trigger
+from monitoring_sdk.report import Check, Incident, Trigger, timestamp
 from monitoring_sdk.window import Window
+
+PENDING, AWAITING = "pending", "awaiting_approval"
+PUT_OFF, LAPSED = "put_off", "lapsed"
+DECLINED, FINISHED, FAILED = "declined", "finished", "failed"
+PROMOTING, PROMOTED, KEPT = "promoting", "promoted", "kept"
+UNASKED = (PUT_OFF, LAPSED)
+"""States of what nobody was asked for: it waits for its time, or its incident closed before."""
+ANSWERED = (PROMOTED, KEPT, FAILED, DECLINED)
+"""States after which no answer is awaited any more."""
 
 
 def quality_failed(checks: Sequence[Check]) -> bool:
@@ -28,9 +40,11 @@ def policy(
     checks: Sequence[Check],
     *,
     window: Window,
-    when: Collection[str],
-    cooldown: timedelta,
-    last: Trigger | None,
+    settings: Retraining,
+    known: Sequence[Trigger] = (),
+    labelled: int = 0,
+    lag: timedelta = timedelta(),
+    timezone: str = "UTC",
 ) -> Trigger | None:
     """Return the trigger that this window records, or None.
 
@@ -43,18 +57,25 @@ def policy(
         family or its name in `when` counts; `error`, `insufficient`, `undefined` and `skipped`
         never do.
     window : Window
-        The deciding window; the cooldown runs on its end, not on the clock.
-    when : collection of str
-        Families, and names of checks (`concept_drift`), that ask for retraining.
-    cooldown : timedelta
-        From one trigger's window to the next one's. An incident that outlasts it triggers then.
-    last : Trigger or None
-        The model's newest one.
+        The deciding window. All pauses run on its end (quiet hours on its end and the lag), not on
+        the clock.
+    settings : Retraining
+        The monitor file's section.
+    known : sequence of Trigger
+        The model's triggers of old, those that were put off among them.
+    labelled : int
+        Labelled rows that were judged since the incident opened.
+    lag : timedelta
+        `window.lag`.
+    timezone : str
+        Whose nights and months.
 
     Returns
     -------
     Trigger or None
-        Its id follows from the incident's: an incident triggers once.
+        Its id follows from the incident's: an incident triggers once. In the state `put_off` it is
+        only noted, with what it waits for as `outcome`; it follows, whatever the later windows
+        say, with the first one at which it may and whose data is whole, if the incident is open.
 
     Examples
     --------
@@ -62,26 +83,71 @@ def policy(
     >>> check = Check("performance", "accuracy", day, "alert", value=0.71, threshold=0.8,
     ...               direction="below")
     >>> incident = Incident("i", "flights", day.end)
-    >>> week = timedelta(days=7)
-    >>> trigger = policy(incident, [check], window=day, when=["performance"], cooldown=week,
-    ...                  last=None)
+    >>> trigger = policy(incident, [check], window=day, settings=Retraining())
     >>> trigger.reason
     'performance/accuracy is 0.71, below 0.8'
-    >>> policy(incident, [check], window=day, when=["performance"], cooldown=week, last=trigger)
+    >>> policy(incident, [check], window=day, settings=Retraining(), known=[trigger])
+    >>> second = policy(Incident("j", "flights", day.end), [check], window=day,
+    ...                 settings=Retraining(), known=[trigger])
+    >>> second.state, second.outcome
+    ('put_off', 'the cooldown since 2013-06-04T04:00:00Z ends at 2013-06-11T04:00:00Z')
     """
-    if incident is None or incident.closed is not None:
+    if incident is None or incident.closed is not None or quality_failed(checks):
         return None
-    reasons = [c for c in checks if c.pages and (c.family in when or c.name in when)]
-    if not reasons or quality_failed(checks):
+    own = next((t for t in known if t.incident == incident.id), None)
+    if own is not None and own.state != PUT_OFF:
         return None
-    if last is not None and (
-        last.incident == incident.id or window.end - last.window_end < cooldown
-    ):
-        return None
+    if own is None:
+        reasons = [c for c in checks if c.pages and _wanted(c, settings)]
+        lasted = window.end - incident.opened
+        if not reasons or lasted < settings.after or labelled < settings.min_labels:
+            return None
+        own = Trigger(
+            trigger_id(incident.id), incident.model, incident.id, _reasons(reasons), window.end
+        )
+    why = pause(settings, asked(known), window.end, lag, timezone)
+    if why is not None:
+        return dataclasses.replace(own, state=PUT_OFF, outcome=why)
+    state = AWAITING if settings.approval else PENDING
+    return dataclasses.replace(own, window_end=window.end, state=state, outcome=None)
+
+
+def asked(known: Sequence[Trigger]) -> list[Trigger]:
+    """Return the triggers that were made, without those that are, or ended, put off."""
+    return [t for t in known if t.state not in UNASKED]
+
+
+def pause(
+    settings: Retraining,
+    made: Sequence[Trigger],
+    end: datetime,
+    lag: timedelta = timedelta(),
+    timezone: str = "UTC",
+) -> str | None:
+    """Say why no retraining may be asked for at the end of a window; None where it may."""
+    last = max((t.window_end for t in made), default=None)
+    if last is not None and end - last < settings.cooldown:
+        until = timestamp(last + settings.cooldown)
+        return f"the cooldown since {timestamp(last)} ends at {until}"
+    zone = ZoneInfo(timezone)
+    month = end.astimezone(zone).strftime("%Y-%m")
+    count = sum(t.window_end.astimezone(zone).strftime("%Y-%m") == month for t in made)
+    if settings.max_per_month is not None and count >= settings.max_per_month:
+        return f"{count} of {settings.max_per_month} were asked for in {month}"
+    if is_quiet(settings.quiet, end + lag, timezone):
+        return "quiet hours"
+    return None
+
+
+def _wanted(check: Check, settings: Retraining) -> bool:
+    return check.family in settings.when or check.name in settings.when
+
+
+def _reasons(reasons: Sequence[Check]) -> str:
     text = "; ".join(_reason(c) for c in reasons[:3])
     if len(reasons) > 3:
         text += f"; and {len(reasons) - 3} more"
-    return Trigger(trigger_id(incident.id), incident.model, incident.id, text, window.end)
+    return text
 
 
 def _reason(check: Check) -> str:

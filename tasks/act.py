@@ -93,7 +93,7 @@ def send_slack_alert(config: MonitorConfig, report: Report, store: Store) -> Del
 @hop
 def trigger_retraining(config: MonitorConfig, report: Report, store: Store) -> DeliverySummary:
     """Call the retraining hooks that the outbox holds."""
-    return _told(stages.deliver_triggers(store))
+    return _told(stages.deliver_triggers(store, configs=[config]))
 
 
 def _told(summary: DeliverySummary) -> DeliverySummary:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from monitoring_sdk.adapters.notify import deliver
 from monitoring_sdk.adapters.slack import SlackSender
 from monitoring_sdk.adapters.store import Store, open_store
+from monitoring_sdk.config_retraining import Retraining
 from monitoring_sdk.decision import Decision, Message, ResultRow, message_id
 from monitoring_sdk.incidents import advance
 from monitoring_sdk.report import Check
@@ -54,8 +55,7 @@ def decide(
         before = tx.open_incident()
         step = advance(before, checks, model=MODEL, window=day(i))
         trigger = policy(
-            step.incident, checks, window=day(i), when=["performance"],
-            cooldown=timedelta(days=7), last=tx.last_trigger(),
+            step.incident, checks, window=day(i), settings=Retraining(), known=tx.triggers(),
         )  # fmt: skip
         messages = [
             Message(

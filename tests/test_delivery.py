@@ -461,7 +461,7 @@ def test_the_environment_says_how_to_send(monkeypatch):
     senders = senders_of_environment()
     assert list(senders) == [
         *("slack", "slack_update", "apprise", "slack_chart"),
-        *("deployment", "command"),
+        *("approval", "deployment", "command"),
     ]
     assert not senders["slack"].configured
     assert SlackSender.from_environment({"SLACK_WEBHOOK_URL": "https://h"}).configured

@@ -96,6 +96,7 @@ def test_everything_is_deployed(deployments: dict[str, dict[str, Any]]) -> None:
         "feedback/all-models",
         "fleet/all-models",
         "watchdog/all-models",
+        "approve/all-models",
     }
     monitor = deployments["monitor/flights"]
     assert monitor["parameters"] == {"model": "flights"}

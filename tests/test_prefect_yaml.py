@@ -120,6 +120,7 @@ def test_deployments_have_names_of_their_own() -> None:
         "feedback/all-models",
         "fleet/all-models",
         "watchdog/all-models",
+        "approve/all-models",
     } <= set(names)
 
 

@@ -1,15 +1,18 @@
 """The retraining policy: once an incident, never on broken data, and not too often."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from monitoring_sdk.config_retraining import Retraining
+from monitoring_sdk.decision import trigger_id
 from monitoring_sdk.report import Check, Incident
 from monitoring_sdk.retraining import policy
 from monitoring_sdk.window import Window
 
 START = datetime(2013, 6, 1, tzinfo=UTC)
-WEEK = timedelta(days=7)
+ZONE = "America/New_York"
 
 
 def day(i):
@@ -20,9 +23,17 @@ def check(family="performance", status="alert", severity="critical", i=0):
     return Check(family, "accuracy", day(i), status, severity=severity, value=0.7, threshold=0.8)
 
 
-def decide(checks, *, incident="i", i=0, last=None, when=("performance",), closed=None):
-    incident = None if incident is None else Incident(incident, "m", day(0).end, closed)
-    return policy(incident, checks, window=day(i), when=when, cooldown=WEEK, last=last)
+def decide(checks, *, incident="i", i=0, known=(), closed=None, labelled=0, opened=0, **settings):
+    incident = None if incident is None else Incident(incident, "m", day(opened).end, closed)
+    return policy(
+        incident,
+        checks,
+        window=day(i),
+        settings=Retraining(**settings),
+        known=known,
+        labelled=labelled,
+        timezone=ZONE,
+    )
 
 
 def test_an_alerting_critical_check_of_a_wanted_family_triggers():
@@ -68,13 +79,70 @@ def test_a_shadow_version_never_triggers():
 
 def test_once_an_incident_even_after_the_cooldown():
     first = decide([check()])
-    assert decide([check()], i=1, last=first) is None
-    assert decide([check()], i=30, last=first) is None
+    assert decide([check()], i=1, known=[first]) is None
+    assert decide([check()], i=30, known=[first]) is None
+    declined = dataclasses.replace(first, state="declined")
+    assert decide([check()], i=30, known=[declined]) is None
 
 
 def test_the_cooldown_runs_on_logical_time_and_ends_on_its_day():
     first = decide([check()])
-    assert decide([check()], incident="j", i=6, last=first) is None
-    later = decide([check()], incident="j", i=7, last=first)
-    assert later is not None
+    early = decide([check()], incident="j", i=6, known=[first])
+    assert (early.state, early.id) == ("put_off", trigger_id("j"))
+    later = decide([check()], incident="j", i=7, known=[first])
+    assert (later.state, later.window_end) == ("pending", day(7).end)
     assert later.id != first.id
+
+
+def test_what_was_put_off_follows_when_it_may_though_nothing_alerts_any_more():
+    first = decide([check()])
+    waiting = decide([check()], incident="j", i=6, known=[first])
+    quiet = [check(status="ok", i=7)]
+    due = decide(quiet, incident="j", i=7, known=[first, waiting])
+    assert (due.state, due.id, due.reason) == ("pending", waiting.id, waiting.reason)
+    assert (due.window_end, due.outcome) == (day(7).end, None)
+    broken = [*quiet, check("quality")]
+    assert decide(broken, incident="j", i=7, known=[first, waiting]) is None
+    assert decide(quiet, incident="j", i=7, known=[first, waiting], closed=day(7).end) is None
+    # What is put off does not count as a retraining itself.
+    assert decide([check()], incident="k", i=7, known=[waiting]).state == "pending"
+
+
+@pytest.mark.parametrize(("last", "fires"), [(0, False), (1, False), (2, True)])
+def test_the_incident_has_to_last_and_to_alert_still(last, fires):
+    found = decide([check(i=last)], i=last, after=timedelta(days=2))
+    assert (found is not None) is fires
+    assert decide([check(status="ok", i=last)], i=last, after=timedelta(days=2)) is None
+
+
+def test_there_has_to_be_so_much_labelled_evidence():
+    assert decide([check()], labelled=499, min_labels=500) is None
+    assert decide([check()], labelled=500, min_labels=500).state == "pending"
+
+
+def test_so_many_a_month_by_the_calendar_of_the_time_zone():
+    known = [decide([check()], incident=f"k{i}", i=i, cooldown=timedelta()) for i in (0, 20)]
+    limit = {"cooldown": timedelta(), "max_per_month": 2, "known": known}
+    third = decide([check()], incident="j", i=28, **limit)
+    assert (third.state, third.outcome) == ("put_off", "2 of 2 were asked for in 2013-06")
+    # 30 June ends at midnight UTC, when it is 30 June still in New York.
+    assert decide([check()], incident="j", i=29, **limit).state == "put_off"
+    assert decide([check()], incident="j", i=30, **limit).state == "pending"
+
+
+def test_quiet_hours_are_those_of_the_time_zone_and_of_the_moment_of_the_look():
+    at_night = {"quiet_hours": ("19:00-21:00",)}
+    assert decide([check()], **at_night).outcome == "quiet hours"
+    assert decide([check()], quiet_hours=("23:00-02:00",)).state == "pending"
+    incident = Incident("i", "m", day(0).end)
+    found = policy(incident, [check()], window=day(0), settings=Retraining(**at_night),
+                   lag=timedelta(hours=1), timezone=ZONE)  # fmt: skip
+    assert found.state == "pending"
+
+
+def test_with_approval_it_waits_for_somebody():
+    hook = {"command": ["true"]}
+    found = decide([check()], approval=True, hook=hook)
+    assert found.state == "awaiting_approval"
+    assert decide([check()], i=1, known=[found], approval=True, hook=hook) is None
+    assert decide([check()], approval=True, hook=hook, quiet_hours="19:00-21:00").state == "put_off"

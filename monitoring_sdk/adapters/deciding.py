@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from monitoring_sdk.adapters import feedback, outbox, results
+from monitoring_sdk.adapters import feedback, outbox, results, trigger_rows
 from monitoring_sdk.adapters.engine import insert_once
-from monitoring_sdk.adapters.incident_rows import incident_of, trigger_of
-from monitoring_sdk.adapters.schema import incident, lease, result, trigger
+from monitoring_sdk.adapters.incident_rows import incident_of
+from monitoring_sdk.adapters.schema import incident, lease, result
 from monitoring_sdk.decision import Decision, Message, Part, ResultRow
 from monitoring_sdk.errors import StoreError
 from monitoring_sdk.feedback import Epoch, Feedback
@@ -116,15 +116,20 @@ class Deciding:
         )
         return self._connection.execute(closing.values(closed=at)).rowcount == 1
 
-    def last_trigger(self) -> Trigger | None:
-        """Return the model's newest trigger by logical time."""
-        query = (
-            sa.select(trigger)
-            .where(trigger.c.model == self._model)
-            .order_by(trigger.c.window_end.desc())
-        )
-        found = self._connection.execute(query.limit(1)).first()
-        return None if found is None else trigger_of(found)
+    def triggers(self) -> list[Trigger]:
+        """Return the model's triggers, those that are or were put off among them, oldest first."""
+        return trigger_rows.read_triggers(self._connection, self._model, unasked=True)
+
+    def answer(
+        self, trigger_id: str, state: str, outcome: str | None, unless: Collection[str]
+    ) -> bool:
+        """Write what came of a trigger; False when it is in one of some states already."""
+        self._keep(self.decided_until())
+        return trigger_rows.move(self._connection, trigger_id, state, outcome, list(unless))
+
+    def lapse_triggers(self, open_incident: str | None) -> None:
+        """Give up what is put off of incidents that are closed."""
+        trigger_rows.lapse(self._connection, self._model, open_incident)
 
     def history(
         self,
@@ -214,7 +219,7 @@ class Deciding:
         if decision.incident is not None:
             self._save_incident(decision.incident)
         if decision.trigger is not None:
-            self._save_trigger(decision.trigger)
+            trigger_rows.save_trigger(self._connection, decision.trigger)
         for message in decision.messages:
             self.tell(message)
 
@@ -273,18 +278,3 @@ class Deciding:
         )
         if updated.rowcount == 0:
             self._connection.execute(incident.insert().values(**values))
-
-    def _save_trigger(self, row: Trigger) -> None:
-        known = sa.select(trigger.c.id).where(trigger.c.incident == row.incident)
-        if self._connection.execute(known).first() is None:
-            self._connection.execute(
-                trigger.insert().values(
-                    id=row.id,
-                    model=row.model,
-                    incident=row.incident,
-                    reason=row.reason,
-                    window_end=row.window_end,
-                    state=row.state,
-                    outcome=row.outcome,
-                )
-            )

@@ -1,4 +1,4 @@
-"""Hooks of retraining: a command, or a Prefect deployment. Each is told the trigger's id.
+"""Hooks of retraining: a command, a Prefect deployment. Each is told the trigger's id.
 
 A hook is called at least once for a trigger. The id is the same every time, so that a receiver can
 drop a repeat; Prefect does that itself, for it is the run's idempotency key.
@@ -11,12 +11,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, Any
 
+from monitoring_sdk.adapters import prefect_calls
 from monitoring_sdk.adapters.outbox import Claimed
 from monitoring_sdk.adapters.outcome import Outcome, redact
 from monitoring_sdk.decision import Message
@@ -109,66 +109,52 @@ class DeploymentSender:
     def send(self, claimed: Claimed) -> Outcome:
         """Start the run; the trigger's id is its idempotency key, so a repeat starts no other."""
         message = claimed.message
-        name = str(message.payload["deployment"])
-        try:
-            run = _start_run(name, message)
-        except Exception as error:
-            kind = type(error).__name__
-            if kind == "ObjectNotFound":
-                return Outcome("dead", f"there is no deployment {name}")
-            # Whatever else Prefect raises: calling again with the same key is harmless.
-            return Outcome("retry", redact(f"{kind}: {error}"[:TAIL]))
-        detail = None if _emit(message, name, str(run)) else "the event could not be emitted"
-        return Outcome("sent", detail, {"flow_run": str(run)})
+        trigger_id = str(message.payload["trigger_id"])
+        offered = {
+            "model": message.model,
+            "trigger_id": trigger_id,
+            "window_end": message.payload["window_end"],
+        }
+        started = _started(message, trigger_id, offered)
+        if isinstance(started, Outcome):
+            return started
+        about = {
+            "trigger_id": trigger_id,
+            "incident_id": message.incident,
+            "window_end": message.payload["window_end"],
+            "deployment": str(message.payload["deployment"]),
+            "flow_run_id": started,
+        }
+        emitted = prefect_calls.emit_triggered(message.model, trigger_id, about)
+        detail = None if emitted else "the event could not be emitted"
+        return Outcome("sent", detail, {"flow_run": started})
 
 
-def _start_run(name: str, message: Message) -> uuid.UUID:
-    from prefect.client.orchestration import get_client
-    from prefect.deployments import run_deployment
+@dataclass(frozen=True)
+class ApprovalSender:
+    """Starts the flow that asks, suspended until somebody answers in Prefect's UI."""
 
-    with get_client(sync_client=True) as client:
-        schema = client.read_deployment_by_name(name).parameter_openapi_schema or {}
-    offered = {
-        "model": message.model,
-        "trigger_id": message.payload["trigger_id"],
-        "window_end": message.payload["window_end"],
-    }
-    run: Any = run_deployment(
-        name,
-        parameters=_accepted(offered, schema),
-        timeout=0,
-        as_subflow=False,
-        idempotency_key=message.payload["trigger_id"],
-    )
-    return run.id
+    patience: timedelta = timedelta(minutes=5)
+    longest_wait: timedelta = timedelta(hours=1)
+
+    def send(self, claimed: Claimed) -> Outcome:
+        """Start it once; without the deployment the question can be answered by command."""
+        message = claimed.message
+        trigger_id = str(message.payload["trigger_id"])
+        offered = {"trigger_id": trigger_id, "within": message.payload["within"]}
+        started = _started(message, f"approval:{trigger_id}", offered)
+        if isinstance(started, Outcome):
+            return Outcome("retry", started.detail)
+        return Outcome("sent", None, {"flow_run": started})
 
 
-def _accepted(offered: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, str]:
-    """Keep the parameters that a flow has: Prefect refuses the others."""
-    return {k: v for k, v in offered.items() if k in schema.get("properties", {})}
-
-
-def _emit(message: Message, deployment: str, flow_run: str) -> bool:
-    """Emit the event that automations can wait for; its id is the trigger's."""
-    from prefect.events import emit_event
-
+def _started(message: Message, key: str, offered: Mapping[str, Any]) -> str | Outcome:
+    name = str(message.payload["deployment"])
     try:
-        emit_event(
-            event="monitoring.retraining.triggered",
-            resource={
-                "prefect.resource.id": f"monitoring.model.{message.model}",
-                "prefect.resource.name": message.model,
-            },
-            payload={
-                "trigger_id": message.payload["trigger_id"],
-                "incident_id": message.incident,
-                "window_end": message.payload["window_end"],
-                "deployment": deployment,
-                "flow_run_id": flow_run,
-            },
-            id=uuid.UUID(message.payload["trigger_id"]),
-        )
-    except Exception:
-        # The run exists: an event that is lost must not start another.
-        return False
-    return True
+        return prefect_calls.start_run(name, key, offered)
+    except Exception as error:
+        kind = type(error).__name__
+        if kind == "ObjectNotFound":
+            return Outcome("dead", f"there is no deployment {name}")
+        # Whatever else Prefect raises: calling again with the same key is harmless.
+        return Outcome("retry", redact(f"{kind}: {error}"[:TAIL]))

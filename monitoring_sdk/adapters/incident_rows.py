@@ -1,4 +1,4 @@
-"""Incidents and triggers, read back from their tables."""
+"""Incidents, read back from their table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from monitoring_sdk.report import Incident, Trigger
+from monitoring_sdk.report import Incident
 
 
 def incident_of(found: sa.Row[Any]) -> Incident:
@@ -19,17 +19,4 @@ def incident_of(found: sa.Row[Any]) -> Incident:
         tuple(found.families),
         tuple(found.checks),
         found.quiet,
-    )
-
-
-def trigger_of(found: sa.Row[Any]) -> Trigger:
-    """Read a trigger back."""
-    return Trigger(
-        found.id,
-        found.model,
-        found.incident,
-        found.reason,
-        found.window_end,
-        found.state,
-        found.outcome,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitoring_sdk.adapters.apprise_target import Address, AppriseSender
-from monitoring_sdk.adapters.hooks import CommandSender, DeploymentSender
+from monitoring_sdk.adapters.hooks import ApprovalSender, CommandSender, DeploymentSender
 from monitoring_sdk.adapters.outbox import PRINTED, Claimed, OutboxState
 from monitoring_sdk.adapters.outcome import Outcome, Sender
 from monitoring_sdk.adapters.slack import SlackSender
@@ -65,6 +65,7 @@ def senders_of_environment(
         "slack_update": SlackUpdateSender(slack),
         "apprise": AppriseSender(address),
         "slack_chart": SlackChartSender(slack, draw),
+        "approval": ApprovalSender(),
         "deployment": DeploymentSender(),
         "command": CommandSender(),
     }

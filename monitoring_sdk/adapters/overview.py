@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from monitoring_sdk.adapters.feedback import read_epochs, read_feedback
-from monitoring_sdk.adapters.incident_rows import incident_of, trigger_of
+from monitoring_sdk.adapters.incident_rows import incident_of
 from monitoring_sdk.adapters.results import judged, row_of, select_newest
-from monitoring_sdk.adapters.schema import incident, lease, result, trigger
+from monitoring_sdk.adapters.schema import incident, lease, result
+from monitoring_sdk.adapters.trigger_rows import read_triggers
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.feedback import Epoch, Feedback
 from monitoring_sdk.report import Incident, Trigger
@@ -46,13 +47,17 @@ class Overview:
         with self._reading() as connection:
             return [incident_of(found) for found in connection.execute(query)]
 
-    def triggers(self, model: str | None = None) -> list[Trigger]:
-        """Return the triggers, of one model or of all, oldest first."""
-        query = sa.select(trigger).order_by(trigger.c.window_end, trigger.c.id)
-        if model is not None:
-            query = query.where(trigger.c.model == model)
+    def triggers(self, model: str | None = None, *, unasked: bool = False) -> list[Trigger]:
+        """Return the triggers, of one model or of all, oldest first.
+
+        Parameters
+        ----------
+        model : str, optional
+        unasked : bool
+            Also those that are put off, or whose incident closed while they were.
+        """
         with self._reading() as connection:
-            return [trigger_of(found) for found in connection.execute(query)]
+            return read_triggers(connection, model, unasked=unasked)
 
     def feedback(self, model: str | None = None) -> list[Feedback]:
         """Return what people said, of one model or of all, oldest first."""

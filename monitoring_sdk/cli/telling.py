@@ -19,9 +19,11 @@ def deliver(as_json: bool) -> None:
     from monitoring_sdk import stages
     from monitoring_sdk.adapters.store import open_store
     from monitoring_sdk.render.standing import outbox_lines
+    from monitoring_sdk.stages import outcomes
     from monitoring_sdk.stages.outbox_state import outbox_standing
 
     store = open_store()
+    outcomes.look_after(store, stages.clock())
     counts = dataclasses.asdict(stages.deliver_all(store))
     problems = counts.pop("problems")
     left = outbox_standing(store, stages.clock()).to_dict()

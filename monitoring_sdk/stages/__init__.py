@@ -7,6 +7,7 @@ from monitoring_sdk.stages.labelled_rows import labelled_rows
 from monitoring_sdk.stages.metrics import Metrics, compute_metrics
 from monitoring_sdk.stages.newest import span_document
 from monitoring_sdk.stages.publish import (
+    TRIGGERS,
     deliver_alerts,
     deliver_all,
     deliver_triggers,
@@ -29,6 +30,7 @@ from monitoring_sdk.stages.steps import (
 )
 
 __all__ = [
+    "TRIGGERS",
     "Handle",
     "Metrics",
     "Quality",

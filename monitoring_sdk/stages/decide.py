@@ -5,27 +5,23 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from monitoring_sdk.adapters.store import Deciding, Store
 from monitoring_sdk.calendar import quieted, set_apart
 from monitoring_sdk.config import MonitorConfig
-from monitoring_sdk.decision import Decision, Message, ResultRow, message_id
+from monitoring_sdk.decision import Decision, Message, ResultRow
 from monitoring_sdk.evaluate import confirm
-from monitoring_sdk.feedback import acknowledged
 from monitoring_sdk.incidents import advance
 from monitoring_sdk.report import (
     Check,
-    Incident,
     Report,
     Status,
-    Trigger,
     overall_status,
-    timestamp,
 )
-from monitoring_sdk.retraining import policy
+from monitoring_sdk.retraining import asked
 from monitoring_sdk.stages.alarms import Budgeting
 from monitoring_sdk.stages.alerting import tell
+from monitoring_sdk.stages.asking import hook_messages, trigger_for
 from monitoring_sdk.stages.concept import diagnosed
 from monitoring_sdk.stages.digesting import tell_digest
 from monitoring_sdk.stages.hiding import hidden
@@ -91,39 +87,6 @@ def changed_rows(
 def _same(row: ResultRow, newest: ResultRow) -> bool:
     names = ("baseline", "settings", "fingerprint")
     return newest.status != "error" and all(getattr(row, n) == getattr(newest, n) for n in names)
-
-
-def _messages(config: MonitorConfig, trigger: Trigger | None) -> tuple[Message, ...]:
-    found = []
-    hook = config.retraining.hook if config.retraining is not None else None
-    if trigger is not None and hook is not None:
-        kind: Any = "deployment" if hook.deployment is not None else "command"
-        payload = {
-            "deployment": hook.deployment,
-            "command": list(hook.command or ()),
-            "trigger_id": trigger.id,
-            "window_end": timestamp(trigger.window_end),
-        }
-        identity = message_id(config.model, trigger.incident, "trigger")
-        found.append(Message(identity, kind, config.model, trigger.incident, "trigger", payload))
-    return tuple(found)
-
-
-def _trigger(
-    config: MonitorConfig, tx: Deciding, incident: Incident | None, report: Report
-) -> Trigger | None:
-    if config.retraining is None:
-        return None
-    if incident is not None and acknowledged(tx.feedback(), incident.id):
-        return None
-    return policy(
-        incident,
-        report.checks,
-        window=report.window,
-        when=config.retraining.when,
-        cooldown=config.retraining.cooldown,
-        last=tx.last_trigger(),
-    )
 
 
 def decide_window(
@@ -194,16 +157,16 @@ def decide_window(
             progress = advance(incident, checks, model=config.model, window=data.window)
             incident, transitions = progress.incident, progress.transitions
             if notify:
-                trigger = _trigger(config, tx, incident, report)
+                trigger = trigger_for(config, tx, incident, report, confirmed)
         report = dataclasses.replace(
             report,
             incidents=(incident,) if incident is not None else (),
-            triggers=(trigger,) if trigger is not None else (),
+            triggers=tuple(asked([trigger])) if trigger is not None else (),
         )
         messages: tuple[Message, ...] = ()
         if notify and not revise_only:
             messages = tell(tx, config, report, incident, transitions, confirmed, now)
-            messages += _messages(config, trigger)
+            messages += tuple(hook_messages(config, trigger, tx))
         tx.save(
             Decision(
                 config.model,

@@ -13,9 +13,13 @@ from monitoring_sdk.adapters.chart_image import draw
 from monitoring_sdk.adapters.folders import folder, is_remote, reached, write
 from monitoring_sdk.adapters.notify import DeliverySummary, deliver, senders_of_environment
 from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.adapters.webhook import WebhookSender
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.config_retraining import Hook
 from monitoring_sdk.decision import ALERTS
+from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.render.html import html_report
+from monitoring_sdk.stages.handle import find_config
 from monitoring_sdk.stages.newest import newest_reports
 from monitoring_sdk.stages.steps import clock, worker
 from monitoring_sdk.stages.targets import address_of
@@ -23,7 +27,7 @@ from monitoring_sdk.stages.targets import address_of
 PAGE_WINDOWS = 400
 """The page tells of this many of the newest windows."""
 
-TRIGGERS = ("deployment", "command")
+TRIGGERS = ("approval", "deployment", "webhook", "command")
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,24 @@ def deliver_kinds(
 ) -> DeliverySummary:
     """Send what the outbox holds of some kinds of message.
 
-    `configs` are monitors that are known already: their files need not be in the folder.
+    Parameters
+    ----------
+    configs : collection of MonitorConfig
+        Of models whose files need not lie in the folder of monitors: where a webhook is, and how
+        it is signed, is read from the file when it is called.
     """
+
+    def hook_of(model: str) -> Hook | None:
+        try:
+            own = next((c for c in configs if c.model == model), None) or find_config(model)[0]
+        except ConfigError:
+            return None
+        return None if own.retraining is None else own.retraining.hook
+
     every = senders_of_environment(partial(address_of, configs=configs), partial(draw, store=store))
-    senders = {k: s for k, s in every.items() if k in kinds}
-    return deliver(store, senders, now=now or clock(), holder=worker())
+    senders = {"webhook": WebhookSender(hook_of), **every}
+    wanted = {k: s for k, s in senders.items() if k in kinds}
+    return deliver(store, wanted, now=now or clock(), holder=worker())
 
 
 def deliver_alerts(
@@ -64,9 +81,11 @@ def deliver_alerts(
     return deliver_kinds(store, ALERTS, now=now, configs=configs)
 
 
-def deliver_triggers(store: Store, *, now: datetime | None = None) -> DeliverySummary:
-    """Call the retraining hooks that the outbox holds."""
-    return deliver_kinds(store, TRIGGERS, now=now)
+def deliver_triggers(
+    store: Store, *, now: datetime | None = None, configs: Collection[MonitorConfig] = ()
+) -> DeliverySummary:
+    """Call the retraining hooks that the outbox holds; see `deliver_kinds`."""
+    return deliver_kinds(store, TRIGGERS, now=now, configs=configs)
 
 
 def deliver_all(store: Store, *, now: datetime | None = None) -> DeliverySummary:

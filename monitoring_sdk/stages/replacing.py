@@ -7,6 +7,7 @@ itself, publishes it twice or fits a second baseline.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import tempfile
 from datetime import datetime
@@ -24,11 +25,13 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.config_sections import SourceSpec
 from monitoring_sdk.errors import BaselineError, ConfigError
 from monitoring_sdk.report import Trigger
+from monitoring_sdk.retraining import PROMOTED, PROMOTING
+from monitoring_sdk.stages.asking import note
 from monitoring_sdk.stages.building import build_baseline
-from monitoring_sdk.stages.handle import open_predictions
+from monitoring_sdk.stages.handle import find_config, open_predictions
+from monitoring_sdk.stages.steps import clock, worker
 from monitoring_sdk.window import Window
 
-PROMOTING, PROMOTED, KEPT = "promoting", "promoted", "kept"
 FUNCTIONS = ("retrain", "save", "reference", "publish")
 
 
@@ -170,4 +173,8 @@ def promoted_text(version: str, reason: str, baseline: Baseline) -> str:
 def write_outcome(store: Store, trigger: Trigger | None, text: str, state: str) -> None:
     """Write what came of a retraining beside the trigger that asked for it."""
     if trigger is not None:
-        store.set_outcome(trigger.id, text, state)
+        config, _ = find_config(trigger.model)
+        told = dataclasses.replace(trigger, state=state, outcome=text)
+        with store.deciding(trigger.model, holder=worker(), now=clock()) as tx:
+            tx.answer(trigger.id, state, text, ())
+            tx.tell(note(config, told, "promoted" if state == PROMOTED else "kept", tx))
