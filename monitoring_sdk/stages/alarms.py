@@ -187,12 +187,18 @@ class Budgeting:
         A value that lay so far out that its window told it by itself is left out: one day of
         broken data would else have the six after it look broken.
         """
+        key = ("past", row.part, row.window, baseline.version)
+        # A verdict that was given anew has other checks.
+        known = self._memo.get(key)
+        if known is not None and known[0] is row.checks:
+            return known[1]  # type: ignore[no-any-return]
         found = self._values(row, baseline)
         far = {c.key for c in row.checks if c.exceeded and c.horizon == 1 and (c.score or 0) > _FAR}
-        if not far:
-            return found
-        out = np.array([key in far for key in found.keys])
-        return Values(found.keys, np.where(out, np.nan, found.x), found.n, found.theory)
+        if far:
+            out = np.array([key in far for key in found.keys])
+            found = Values(found.keys, np.where(out, np.nan, found.x), found.n, found.theory)
+        self._memo[key] = row.checks, found
+        return found
 
     def _values(self, row: ResultRow, baseline: Baseline) -> Values:
         """Return a row's values as alarms take them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from monitoring_sdk.alarms.budget import MOST_WINDOWS, Alarms
@@ -115,7 +116,7 @@ class Learning:
         if span is None:
             return [], ()
         start, end = span.start, span.end
-        usable = [r for r in self._results(start, end, "data") if self._usable(r, row)]
+        usable = self._usable_of(self._results(start, end, "data"), row, known)
         kept = max(0, windows_to_learn_from(known + len(usable), self._per_day) - known)
         chosen = self._since_epoch(row, usable, usable[:kept])
         if not chosen:
@@ -135,9 +136,17 @@ class Learning:
     def _per_day(self) -> int:
         return per_day(self._config)
 
+    def _usable_of(self, rows: Sequence[ResultRow], row: ResultRow, known: int) -> list[ResultRow]:
+        """Return the rows to learn from; without an epoch no more than are ever learned from."""
+        found = (r for r in rows if self._usable(r, row))
+        if any(e.valid_from <= row.window.start for e in self._epochs):
+            return list(found)
+        return list(islice(found, max(0, _MOST_DAYS * self._per_day - known)))
+
     def _usable(self, r: ResultRow, row: ResultRow) -> bool:
-        before = r.window.end <= row.window.start and not excluded(self._config, r.window)
-        return before and bool(r.rows) and r.baseline == row.baseline and not self._troubled(r)
+        if r.window.end > row.window.start or not r.rows or r.baseline != row.baseline:
+            return False
+        return not excluded(self._config, r.window) and not self._troubled(r)
 
     def _since_epoch(
         self, row: ResultRow, usable: Sequence[ResultRow], chosen: list[ResultRow]
