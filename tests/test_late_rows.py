@@ -75,6 +75,11 @@ def test_the_next_window_finds_that_nobody_looked_when_rows_were_overdue(
     assert late(report) == ["03-24"]
     assert report.rows == 200
     assert len(store.incidents("small")) == 1
+    # A run that is repeated, as after a crash, reads the verdict back.
+    again = stages.evaluate_window(config, following, following.end, store)
+    assert late(again) == ["03-24"]
+    (row,) = store.results("small", following.start, following.end, part="data")
+    assert row.revision == 1
 
 
 def test_rows_that_come_in_time_are_judged(config: MonitorConfig, store: Store, tmp_path: Path):

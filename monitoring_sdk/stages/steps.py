@@ -48,8 +48,9 @@ def data_row(handle: Handle, checks: Sequence[Check]) -> ResultRow:
     """Return the verdict on a window's own data."""
     status, reason = status_of(handle.rows, checks)
     baseline, settings, fingerprint = handle.result_key
-    if any(c.name == "data_late" and c.status == "alert" for c in checks):
-        # The same nothing means more once it is overdue.
+    if not handle.rows and any(c.name == "data_late" and c.status == "alert" for c in checks):
+        # The same nothing means more once it is overdue. Rows may tell that others are: a window
+        # that has some is read back as it was judged.
         fingerprint += "-late"
     return ResultRow(
         model=handle.config.model,
