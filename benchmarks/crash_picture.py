@@ -53,11 +53,18 @@ def _verdict(row: Any) -> tuple[Any, ...]:
 
 
 def _received(slack: list[dict]) -> dict[str, Any]:
-    """Return each message with its thread and how often it came."""
-    name = {m["ts"]: m["metadata"]["event_payload"]["delivery_id"] for m in slack}
+    """Return each message with its thread and how often it came; a chart goes by its thread."""
+    name = {
+        m["ts"]: m["metadata"]["event_payload"]["delivery_id"] for m in slack if "metadata" in m
+    }
+    name |= {
+        m["ts"]: f"chart of {name.get(m.get('thread_ts', ''))}"
+        for m in slack
+        if m["ts"] not in name
+    }
     times = Counter(name.values())
     return {
-        name[m["ts"]]: (m["text"], name.get(m.get("thread_ts", "")), times[name[m["ts"]]])
+        name[m["ts"]]: (m.get("text"), name.get(m.get("thread_ts", "")), times[name[m["ts"]]])
         for m in slack
     }
 

@@ -173,7 +173,8 @@ def test_artifacts_can_be_read(
     run: dict[str, Any], prefect_server: PrefectServer, monitored: Path
 ) -> None:
     artifacts = prefect_server.artifacts(run["id"])
-    assert set(artifacts) == {f"{MODEL}-report", f"{MODEL}-checks", f"{MODEL}-page"}
+    names = ("report", "checks", "digest", "page")
+    assert set(artifacts) == {f"{MODEL}-{name}" for name in names}
     assert "PSI" in artifacts[f"{MODEL}-report"]["data"]
     assert "psi/size" in artifacts[f"{MODEL}-checks"]["data"]
     assert (monitored / "reports" / f"{MODEL}.html").as_uri() in artifacts[f"{MODEL}-page"]["data"]

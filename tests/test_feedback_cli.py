@@ -171,7 +171,8 @@ class TestStatus:
         assert shown["window"]["end"] == "2024-03-03T05:00:00Z"
         assert shown["incident"]["id"] == identity
         assert shown["budget"] == {"spent": 1, "allowed": "1 per 30d"}
-        head, line = monitoring("status").stdout.splitlines()
+        head, line, *left = monitoring("status").stdout.splitlines()
+        assert [told.startswith("stale: shop: ") for told in left] == [True]
         assert head.split()[:3] == ["model", "last", "window"]
         since = f"{identity[:8]} since 2024-03-02: drift, prediction"
         assert since in line

@@ -105,7 +105,7 @@ def test_a_run_leaves_no_secret_and_no_raw_value_anywhere(
     store = open_store()
     messages = store.messages()
     store.close()
-    assert {m.message.kind for m in messages} == {"slack", "command"}
+    assert {m.message.kind for m in messages} == {"slack", "slack_chart", "command"}
     detail = [m.detail for m in messages if m.message.kind == "command"]
     assert detail == ["exit status 3: ***"]
     told = called("deliver", "--json", "--debug")

@@ -103,9 +103,8 @@ def test_no_two_segments_share_a_name() -> None:
     assert len(found.kept) == 1
 
 
-def test_bytes_that_are_no_text_are_an_error_with_the_column_s_name() -> None:
-    with pytest.raises(SourceError, match="'k'"):
-        level_codes(pa.array([[1], [2]]), ["1"], "k")
+def test_lists_are_no_level_that_the_reference_had() -> None:
+    assert level_codes(pa.array([[1], [2]]), ["1"], "k").tolist() == [1, 1]
 
 
 # --- The same pass --------------------------------------------------------------------------------
