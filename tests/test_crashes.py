@@ -60,7 +60,8 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(
     began = time.monotonic()
     whole, *_ = crashes.backfill(scene, f"sqlite:///{tmp_path}/whole.db", pause=0.05)
     longest = time.monotonic() - began
-    assert [len(whole[t]) for t in ("incidents", "triggers", "messages")] == [1, 1, 1]
+    assert [len(whole[t]) for t in ("incidents", "triggers")] == [1, 1]
+    assert len(whole["messages"]) >= 2  # the page, and its chart
     assert [called for _, called in whole["triggers"].values()] == [True]
     left, kills, _, _ = crashes.backfill(
         scene, f"sqlite:///{tmp_path}/killed.db", workers=2, longest=longest, kills=4, pause=0.05
