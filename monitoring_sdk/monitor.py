@@ -12,6 +12,8 @@ import pandas as pd
 
 from monitoring_sdk import logged_report
 from monitoring_sdk.adapters import baselines, inference_log
+from monitoring_sdk.adapters.inference_log import LABELS, PREDICTIONS
+from monitoring_sdk.adapters.log_writer import LogLimits, LogStatus
 from monitoring_sdk.adapters.logged_rows import (
     ID,
     LABEL,
@@ -22,11 +24,10 @@ from monitoring_sdk.adapters.logged_rows import (
     TIMESTAMP,
     gathered,
     guess_task,
-    lay_rows,
     pair_labels,
     score_columns,
-    with_id_and_moment,
 )
+from monitoring_sdk.adapters.process_log import ProcessLog, open_writer
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MODEL_NAME
 from monitoring_sdk.errors import ConfigError, MonitoringError, explain
@@ -43,19 +44,30 @@ class ModelMonitor:
     Parameters
     ----------
     api_key : str, optional
-        For a collector; not used without a `url`. Never written anywhere.
+        For a collector; not used without a `url`. Default: `MONITORING_API_KEY`. Never written
+        anywhere.
     model : str
         The model's name. `quickstart` needs no set-up: its baseline ships with the package.
     baseline : str or Path, optional
         A baseline's folder. Default: the newest of the model under `MONITORING_BASELINES`.
     log : str or Path, optional
         Folder of the inference log. Default: `.monitoring/log/<model>`; the quickstart model
-        keeps its rows in memory only.
+        keeps its rows in memory only. With a collector, rows wait there until it has them.
     url : str, optional
-        Not supported yet.
+        Address of a collector (`monitoring serve`) that rows are sent to. Default:
+        `MONITORING_URL`, except for the quickstart model.
     task : str, optional
         `binary`, `multiclass`, `regression` or `ranking`; default: as the metric that is asked
         for, the baseline and the classes say.
+    keep_rows : int
+        Rows of either kind in memory, for `calculate_metric` and `check`: the newest.
+    limits : LogLimits, optional
+        How much waits for the disk, and how old and large a file gets.
+
+    Notes
+    -----
+    Logging waits for no disk and no network: rows go into a bounded queue, and threads write them
+    down. At exit and on SIGTERM what waits is flushed; docs/serving.md says what a kill costs.
 
     Examples
     --------
@@ -77,21 +89,26 @@ class ModelMonitor:
         url: str | None = None,
         *,
         task: str | None = None,
+        keep_rows: int = 100_000,
+        limits: LogLimits | None = None,
     ) -> None:
         if not MODEL_NAME.fullmatch(model):
             raise ConfigError(explain("ModelMonitor: not a model's name", got=model))
-        if url is not None:
-            raise ConfigError("ModelMonitor: url: not supported yet; give a folder as log")
         if task is not None and task not in TASKS:
             raise ConfigError(explain("ModelMonitor: unknown task", got=task, allowed=TASKS))
-        self._api_key = api_key
+        if keep_rows < 1:
+            raise ConfigError(explain("keep_rows must be at least 1", got=keep_rows))
+        if url is None and model != QUICKSTART:
+            url = os.environ.get("MONITORING_URL") or None
         self._task = task
         self.model = model
         self._baseline_folder = baseline
-        self._log = _log_folder(model, log)
-        self._predictions: list[pd.DataFrame] = []
-        self._labels: list[pd.DataFrame] = []
         self._baseline: Baseline | None = None
+        self._folder = Path(log) if log is not None else Path(".monitoring/log") / model
+        written = log is not None or url is not None or model != QUICKSTART
+        key = api_key or os.environ.get("MONITORING_API_KEY")
+        writer = open_writer(self._folder if written else None, model, url, key, limits)
+        self._rows = ProcessLog(writer, keep_rows, unique=url is not None)
 
     def log_predictions(
         self,
@@ -124,8 +141,7 @@ class ModelMonitor:
             When lengths differ, or a frame has no column `prediction`.
         """
         extra = {ID: ids, TIMESTAMP: timestamps, **score_columns(scores), LATENCY: latency_ms}
-        rows = lay_rows(values_or_frame, PREDICTION, extra, features, single=(ID,))
-        self._keep("predictions", self._predictions, rows, TIMESTAMP)
+        self._rows.keep(PREDICTIONS, values_or_frame, PREDICTION, extra, TIMESTAMP, features)
 
     def log_true_labels(
         self, values_or_frame: Any, *, ids: Any = None, timestamps: Any = None
@@ -145,19 +161,32 @@ class ModelMonitor:
             When lengths differ, or a frame has no column `label`.
         """
         extra = {ID: ids, LABEL_TIMESTAMP: timestamps}
-        rows = lay_rows(values_or_frame, LABEL, extra, single=(ID,))
-        self._keep("labels", self._labels, rows, LABEL_TIMESTAMP)
+        self._rows.keep(LABELS, values_or_frame, LABEL, extra, LABEL_TIMESTAMP)
 
-    def _keep(self, kind: str, kept: list[pd.DataFrame], rows: pd.DataFrame, at: str) -> None:
-        rows = with_id_and_moment(rows, at, sum(map(len, kept)), datetime.now(UTC))
-        kept.append(rows)
-        if self._log is not None and len(rows):
-            inference_log.append(self._log, kind, rows, at)
+    def flush(self, timeout: float = 30.0) -> bool:
+        """Wait until what was logged is in the log's files, or with the collector.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait at most.
+
+        Returns
+        -------
+        bool
+            Whether all of it is; what is not stays in the queue or on disk, and is tried again.
+        """
+        return self._rows.writer is None or self._rows.writer.flush(timeout)
+
+    @property
+    def log_status(self) -> LogStatus:
+        """How this process's log is doing: rows logged, dropped, filed or sent, refused."""
+        return LogStatus() if self._rows.writer is None else self._rows.writer.status
 
     def _labelled(self, metric: str | None = None) -> tuple[LabelledRows, float | None]:
         """Pair predictions with the newest label of each id, for a metric or for all of a task."""
-        predictions = gathered(self._predictions, [ID, PREDICTION])
-        labels = gathered(self._labels, [ID, LABEL, LABEL_TIMESTAMP])
+        predictions = gathered(self._rows.frames(PREDICTIONS), [ID, PREDICTION])
+        labels = gathered(self._rows.frames(LABELS), [ID, LABEL, LABEL_TIMESTAMP])
         task = self._task
         if task is None and metric is None and self.baseline.layout.numeric_prediction:
             task = "ranking" if QUERY in predictions else "regression"
@@ -179,7 +208,7 @@ class ModelMonitor:
             When it is undefined, with the reason; a number is never made up.
         """
         if name in OPERATIONS:
-            served = gathered(self._predictions, [TIMESTAMP])
+            served = gathered(self._rows.frames(PREDICTIONS), [TIMESTAMP])
             value = logged_report.operation_of(name, served, datetime.now(UTC))
         else:
             value = logged_report.metric_of(name, self._labelled(name)[0])
@@ -230,7 +259,7 @@ class ModelMonitor:
         -------
         Report
         """
-        rows, now = gathered(self._predictions, [TIMESTAMP]), datetime.now(UTC)
+        rows, now = gathered(self._rows.frames(PREDICTIONS), [TIMESTAMP]), datetime.now(UTC)
         if rows.empty:
             return logged_report.nothing_logged(self.model, now)
         return logged_report.report_of(self.model, self.baseline, rows, *self._labelled(), now)
@@ -268,8 +297,7 @@ class ModelMonitor:
         DeliveryError
             When Slack is set up and did not take it; it is in the local record all the same.
         """
-        folder = self._log or Path(".monitoring/log") / self.model
-        record = inference_log.note(folder, text, datetime.now(UTC))
+        record = inference_log.note(self._folder, text, datetime.now(UTC))
         channel = _channel(self.model) if os.environ.get("SLACK_BOT_TOKEN") else None
         if channel is not None or os.environ.get("SLACK_WEBHOOK_URL"):
             try:
@@ -290,9 +318,3 @@ def _channel(model: str) -> str | None:
         return find_config(model)[0].alerts.slack.channel
     except ConfigError:
         return None
-
-
-def _log_folder(model: str, log: str | Path | None) -> Path | None:
-    if log is not None:
-        return Path(log)
-    return None if model == QUICKSTART else Path(".monitoring/log") / model

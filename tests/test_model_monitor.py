@@ -183,8 +183,10 @@ def test_other_wrong_arguments() -> None:
         monitor.log_predictions(np.eye(2))
     with pytest.raises(ConfigError, match="label_timestamp has 1 values, label has 2"):
         monitor.log_true_labels([0, 1], timestamps=["2020-01-01"])
-    with pytest.raises(ConfigError, match="not supported yet"):
+    with pytest.raises(ConfigError, match="url needs a key"):
         ModelMonitor(url="http://localhost")
+    with pytest.raises(ConfigError, match="url: no address of a collector: got 'localhost'"):
+        ModelMonitor(url="ftp://me:secret@localhost", api_key="k")
     with pytest.raises(ConfigError, match="not a model's name"):
         ModelMonitor(model="../elsewhere")
 
@@ -368,6 +370,7 @@ def test_the_log_is_a_source_that_a_monitor_reads(
     monitor = ModelMonitor(model="served", log="log")
     for day in range(12):
         serve(monitor, day, shift=3.0 if day == 11 else 0.0)
+    assert monitor.flush()
     (tmp_path / "served.yaml").write_text(MONITOR)
     config = load_config(tmp_path / "served.yaml")
     built = build_baseline(config, now=datetime(2024, 4, 1, tzinfo=UTC))
@@ -396,7 +399,8 @@ def test_the_log_never_shows_half_a_file_and_keeps_types(tmp_path: Path) -> None
     monitor.log_predictions([])
     monitor.log_predictions([0, 1], timestamps=["2024-03-01T23:59", "2024-03-02T00:01"])
     monitor.log_predictions([1], timestamps="2024-03-02T00:02+02:00", features={"size": 1})
-    files = sorted(p.relative_to(tmp_path / "log") for p in (tmp_path / "log").rglob("*.*"))
+    assert monitor.flush()
+    files = sorted(p.relative_to(tmp_path / "log") for p in (tmp_path / "log").rglob("*.parquet"))
     assert [str(p.parent) for p in files] == [
         *["predictions/date=2024-03-01"] * 2,
         "predictions/date=2024-03-02",

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 PARTITION = "date"
+PREDICTIONS, LABELS = "predictions", "labels"
+KINDS = (PREDICTIONS, LABELS)
 
 
-def append(folder: Path, kind: str, rows: pd.DataFrame, timestamp: str) -> Path | None:
-    """Append rows to `<folder>/<kind>/date=YYYY-MM-DD/`, each call as files of its own.
+def write_days(
+    folder: Path, kind: str, rows: pa.Table, moments: pa.ChunkedArray, name: str
+) -> list[Path]:
+    """Write rows to `<folder>/<kind>/date=YYYY-MM-DD/<name>.parquet`, a file for each day.
 
-    A file appears whole or not at all, so that a reader never sees half of one.
+    A file appears whole or not at all, and only when the disk has it. The name is the caller's, so
+    that whoever was interrupted and starts over replaces files and doubles none.
 
     Parameters
     ----------
@@ -26,25 +30,38 @@ def append(folder: Path, kind: str, rows: pd.DataFrame, timestamp: str) -> Path 
         The log of one model.
     kind : str
         `predictions` or `labels`.
-    rows : DataFrame
-        With a timestamp in UTC in the column `timestamp`.
+    moments : array of timestamps
+        In UTC, of the rows; they say the day.
 
     Returns
     -------
-    Path or None
-        Of the last file written; None without rows.
+    list of Path
     """
-    written = None
-    days = rows[timestamp].dt.strftime("%Y-%m-%d")
-    for day, part in rows.groupby(days, sort=True):
+    days = pc.strftime(moments, format="%Y-%m-%d")
+    written = []
+    for day in sorted(d for d in pc.unique(days).to_pylist() if d is not None):
+        part = rows.filter(pc.equal(days, day))
         place = folder / kind / f"{PARTITION}={day}"
         place.mkdir(parents=True, exist_ok=True)
-        name = f"{datetime.now().timestamp():.6f}-{uuid.uuid4().hex[:8]}.parquet"
         draft = place / f".{name}.tmp"
-        pq.write_table(pa.Table.from_pandas(part, preserve_index=False), draft, compression="zstd")
-        written = place / name
-        os.replace(draft, written)
+        with open(draft, "wb") as out:
+            pq.write_table(part, out, compression="zstd")
+            out.flush()
+            os.fsync(out.fileno())
+        written.append(place / f"{name}.parquet")
+        os.replace(draft, written[-1])
+        sync_folder(place)
     return written
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk know the names in a folder, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def note(folder: Path, text: str, at: datetime) -> Path:
