@@ -9,10 +9,11 @@ from monitoring_sdk.cli.explaining import explain
 from monitoring_sdk.cli.feedback import incident, silence, status
 from monitoring_sdk.cli.keeping import erase, retention
 from monitoring_sdk.cli.retraining import retraining
+from monitoring_sdk.cli.serving import serve
 from monitoring_sdk.cli.setting_up import baseline, check, init
 from monitoring_sdk.cli.telling import alerts, deliver, diagnose, report
 
-LATER = ("serve",)
+LATER: tuple[str, ...] = ()
 
 
 class _Group(click.Group):
@@ -32,7 +33,7 @@ def main() -> None:
 
 _SETTING_UP = (init, check, baseline)
 _LOOKING = (run, backfill, replay, diagnose)
-_TELLING = (status, explain, incident, silence, retraining, deliver, alerts, report)
+_TELLING = (serve, status, explain, incident, silence, retraining, deliver, alerts, report)
 _KEEPING = (erase, retention)
 for command in (*_SETTING_UP, *_LOOKING, *_TELLING, *_KEEPING):
     main.add_command(command)

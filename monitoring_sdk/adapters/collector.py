@@ -1,0 +1,133 @@
+"""The collector: a small ASGI application that takes predictions and labels over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from monitoring_sdk.adapters.collector_intake import Intake, Job
+from monitoring_sdk.adapters.collector_keys import Keys
+from monitoring_sdk.adapters.collector_rows import BadRowsError, checked, decoded, unpacked
+from monitoring_sdk.adapters.inference_log import KINDS
+from monitoring_sdk.config import MODEL_NAME, MonitorConfig, load_config
+from monitoring_sdk.errors import MonitoringError
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorLimits:
+    """What one request, and one model in a second, may bring."""
+
+    body_bytes: int = 8 * 2**20
+    unpacked_bytes: int = 32 * 2**20
+    rows: int = 20_000
+    requests_per_second: int = 100
+    file_seconds: float = 30.0
+
+
+def application(
+    monitors: Path, log: Path, keys: Path, limits: CollectorLimits | None = None
+) -> Starlette:
+    """Return the collector of the models in a folder of monitor files.
+
+    Parameters
+    ----------
+    monitors, log : Path
+        Folder of monitor files; folder under which each model's log is written.
+    keys : Path
+        The file that `monitoring serve key` writes.
+    """
+    allowed = limits or CollectorLimits()
+    known = Keys(keys)
+    limiter = FixedWindowRateLimiter(MemoryStorage())
+    rate = RateLimitItemPerSecond(allowed.requests_per_second)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.state.intake = Intake(log, allowed.file_seconds)
+        yield
+        await asyncio.to_thread(app.state.intake.close)
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    def endpoint(kind: str) -> Callable[[Request], Any]:
+        async def take(request: Request) -> JSONResponse:
+            model = request.path_params["model"]
+            scheme, _, key = request.headers.get("authorization", "").partition(" ")
+            if not known.known(model, key) or scheme.lower() != "bearer":
+                bearer = {"WWW-Authenticate": "Bearer"}
+                raise HTTPException(401, "no key of this model", headers=bearer)
+            if not limiter.hit(rate, model):
+                raise HTTPException(429, "too many requests", headers={"Retry-After": "1"})
+            config = _config(monitors, model)
+            body = await _body(request, allowed.body_bytes)
+            job = await asyncio.to_thread(_job, request, config, kind, body, allowed)
+            if not request.app.state.intake.submit(job):
+                raise HTTPException(429, "the disk is behind", headers={"Retry-After": "1"})
+            try:
+                new = await asyncio.wrap_future(job.done)
+            except MonitoringError as error:
+                raise HTTPException(503, str(error), headers={"Retry-After": "5"}) from None
+            rows = job.rows.num_rows
+            return JSONResponse({"rows": rows, "new": new, "repeated": rows - new}, 202)
+
+        return take
+
+    routes = [Route("/health", health)]
+    routes += [Route(f"/v1/models/{{model}}/{k}", endpoint(k), methods=["POST"]) for k in KINDS]
+    handlers: Any = {HTTPException: _on_http, BadRowsError: _on_bad}
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+
+
+def _config(monitors: Path, model: str) -> MonitorConfig:
+    path = monitors / f"{model}.yaml"
+    if not MODEL_NAME.fullmatch(model) or not path.is_file():
+        raise HTTPException(404, "no monitor file of this model")
+    try:
+        return load_config(path)
+    except MonitoringError:
+        raise HTTPException(503, "the monitor file of this model is wrong") from None
+
+
+async def _body(request: Request, most: int) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise BadRowsError(413, "body", "is too large", f"> {most}", [f"<= {most} bytes"])
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _job(
+    request: Request, config: MonitorConfig, kind: str, body: bytes, allowed: CollectorLimits
+) -> Job:
+    data = unpacked(body, request.headers.get("content-encoding", ""), allowed.unpacked_bytes)
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    rows, ids = checked(decoded(data, media), config, kind, allowed.rows, datetime.now(UTC))
+    return Job(config.model, kind, rows, ids)
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    told = {"where": request.url.path, "problem": error.detail, "got": None, "allowed": []}
+    return JSONResponse({"problems": [told]}, error.status_code, headers=error.headers)
+
+
+async def _on_bad(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, BadRowsError)
+    return JSONResponse({"problems": [error.told]}, error.status)

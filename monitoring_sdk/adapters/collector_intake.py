@@ -1,0 +1,204 @@
+"""What the collector takes: rows and their ids in one transaction, then Parquet files.
+
+A row's id and the row itself are committed together by SQLite, which syncs before it says so. The
+ids stay, as hashes on disk, so that a repeated row is known after a restart too, and memory does
+not grow with them. The rows wait in the same database until they are filed: first the name of the
+file is committed, then the file is written, then the rows are removed, so that whoever is killed
+in between starts over with the same file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import sqlite3
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from monitoring_sdk.adapters.inference_log import sync_folder, write_days
+from monitoring_sdk.adapters.sending import as_arrow
+from monitoring_sdk.errors import StoreError
+
+log = logging.getLogger("monitoring_sdk.collector")
+
+QUEUE_JOBS, GROUP_JOBS = 64, 32
+FILE_BYTES = 64 * 2**20
+MOMENT = "__moment"
+
+_TABLES = """
+create table if not exists seen (space text, id blob, primary key (space, id)) without rowid;
+create table if not exists pending (
+  seq integer primary key autoincrement, model text, kind text, file text, rows blob
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Rows of one request, with the moment that says the day of each, and hashes of their ids."""
+
+    model: str
+    kind: str
+    rows: pa.Table
+    ids: list[bytes]
+    done: Future[int] = field(default_factory=Future)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    base = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    for pragma in ("journal_mode=wal", "synchronous=full", "cache_size=-65536"):
+        base.execute(f"pragma {pragma}")
+    return base
+
+
+class Intake:
+    """Takes rows durably, each id once, and files them every `every` seconds."""
+
+    def __init__(self, root: Path, every: float = 30.0) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._root, self._every = root, every
+        path = root / "collector.db"
+        self._guard = sqlite3.connect(root / "collector.lock", timeout=0, isolation_level=None)
+        try:
+            # Two collectors would file the same rows: the lock ends with the process.
+            self._guard.execute("pragma journal_mode=delete")
+            self._guard.execute("begin exclusive")
+        except sqlite3.OperationalError:
+            raise StoreError(f"{root}: another collector files its rows here") from None
+        self._base = _connect(path)
+        self._base.executescript(_TABLES)
+        sync_folder(root)
+        self._jobs: queue.Queue[Job | None] = queue.Queue(QUEUE_JOBS)
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=t) for t in (self._take, self._file)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, job: Job) -> bool:
+        """Queue a job; its future tells the number of rows that were new. False: too busy."""
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Take what is queued, file everything, and let go of the folder."""
+        self._jobs.put(None)
+        self._threads[0].join()
+        self._stop.set()
+        self._threads[1].join()
+        self._base.close()
+        self._guard.close()
+
+    def _take(self) -> None:
+        going = True
+        while going:
+            jobs = [self._jobs.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(jobs) < GROUP_JOBS:
+                    jobs.append(self._jobs.get_nowait())
+            going = None not in jobs
+            self._commit([j for j in jobs if j is not None])
+
+    def _commit(self, jobs: list[Job]) -> None:
+        """Commit several requests at once: they share one sync of the disk."""
+        try:
+            self._base.execute("begin immediate")
+            taken = [self._insert(job) for job in jobs]
+            self._base.execute("commit")
+        except Exception as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._base.execute("rollback")
+            log.error("rows could not be taken: %s", type(error).__name__)
+            for job in jobs:
+                job.done.set_exception(
+                    StoreError(f"the disk takes no rows ({type(error).__name__})")
+                )
+            return
+        for job, new in zip(jobs, taken, strict=True):
+            job.done.set_result(new)
+
+    def _insert(self, job: Job) -> int:
+        space = f"{job.model}/{job.kind}"
+        insert = "insert or ignore into seen values (?, ?)"
+        new = [self._base.execute(insert, (space, i)).rowcount == 1 for i in job.ids]
+        rows = job.rows if all(new) else job.rows.filter(pa.array(new))
+        if rows.num_rows:
+            self._base.execute(
+                "insert into pending (model, kind, rows) values (?, ?, ?)",
+                (job.model, job.kind, as_arrow(rows)),
+            )
+        return int(rows.num_rows)
+
+    def _file(self) -> None:
+        base = _connect(self._root / "collector.db")
+        stopped = False
+        while True:
+            try:
+                while self._file_some(base):
+                    pass
+            except Exception as error:
+                with contextlib.suppress(sqlite3.Error):
+                    base.execute("rollback")
+                log.error("rows wait to be filed: %s", type(error).__name__)
+            if stopped:
+                break
+            stopped = self._stop.wait(self._every)
+        base.close()
+
+    def _file_some(self, base: sqlite3.Connection) -> bool:
+        """File the oldest rows of one model and kind; say whether there were any."""
+        left = base.execute(
+            "select model, kind, file from pending order by file is null, seq limit 1"
+        )
+        oldest = left.fetchone()
+        if oldest is None:
+            return False
+        model, kind, name = oldest
+        if name is None:
+            name = self._name_file(base, model, kind)
+        found = base.execute("select rows from pending where file = ? order by seq", (name,))
+        parts = [pa.ipc.open_stream(blob).read_all() for (blob,) in found.fetchall()]
+        for i, table in enumerate(_alike(parts)):
+            moments = table.column(MOMENT)
+            write_days(
+                self._root / model, kind, table.drop_columns([MOMENT]), moments, f"{name}-{i}"
+            )
+        base.execute("delete from pending where file = ?", (name,))
+        return True
+
+    def _name_file(self, base: sqlite3.Connection, model: str, kind: str) -> str:
+        """Settle which rows make the next file, before it is written."""
+        sizes = base.execute(
+            "select seq, length(rows) from pending where model = ? and kind = ? and file is null"
+            " order by seq",
+            (model, kind),
+        ).fetchall()
+        total, last = 0, sizes[0][0]
+        for seq, size in sizes:
+            total += size
+            if total > FILE_BYTES and seq != sizes[0][0]:
+                break
+            last = seq
+        name = f"collector-{sizes[0][0]:012d}-{last:012d}"
+        base.execute(
+            "update pending set file = ?"
+            " where model = ? and kind = ? and file is null and seq <= ?",
+            (name, model, kind, last),
+        )
+        return name
+
+
+def _alike(parts: list[pa.Table]) -> list[pa.Table]:
+    """Put tables of the same columns and types together."""
+    groups: dict[Any, list[pa.Table]] = {}
+    for part in parts:
+        groups.setdefault(part.schema, []).append(part)
+    return [pa.concat_tables(group) for group in groups.values()]

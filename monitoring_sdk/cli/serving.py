@@ -1,0 +1,64 @@
+"""`monitoring serve`: the collector, and its keys."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from monitoring_sdk.cli.options import common, emit
+
+KEYS = click.option(
+    "--keys",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path(".monitoring/keys.json"),
+    help="The file of keys.",
+)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8765, show_default=True)
+@click.option("--log", type=click.Path(file_okay=False, path_type=Path), help="Folder of the logs.")
+@KEYS
+@click.pass_context
+@common
+def serve(
+    ctx: click.Context, host: str, port: int, log: Path | None, keys: Path, as_json: bool
+) -> None:
+    """Take predictions and labels over HTTP, until Ctrl-C."""
+    if ctx.invoked_subcommand is not None:
+        return
+    import uvicorn
+
+    from monitoring_sdk.adapters.collector import application
+    from monitoring_sdk.stages.handle import monitors_root
+
+    app = application(monitors_root(), log or Path(".monitoring/log"), keys)
+    click.echo(f"http://{host}:{port}", err=True)
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
+
+
+@serve.command()
+@click.argument("model")
+@KEYS
+@common
+def key(model: str, keys: Path, as_json: bool) -> None:
+    """Make a key for a model and print it, once; its salted hash is kept."""
+    from monitoring_sdk.adapters.collector_keys import make_key
+
+    made = make_key(keys, model, datetime.now(UTC))
+    emit({"schema": 1, "model": model, "key": made}, as_json, made)
+
+
+@serve.command()
+@click.argument("name")
+@KEYS
+@common
+def revoke(name: str, keys: Path, as_json: bool) -> None:
+    """Remove a key: NAME is the part between mk_ and the next _."""
+    from monitoring_sdk.adapters.collector_keys import revoke_key
+
+    model = revoke_key(keys, name)
+    emit({"schema": 1, "model": model, "revoked": name}, as_json, f"revoked {name} of {model}")
