@@ -20,6 +20,9 @@ import pytest
 from monitoring_sdk import ModelMonitor
 from monitoring_sdk.adapters.collector_keys import make_key
 
+# One client: each new one reads every certificate there is.
+CLIENT = httpx.Client(verify=False)
+
 MONITOR = """\
 model: served
 source: {predictions: log/served/predictions, labels: log/served/labels}
@@ -46,7 +49,7 @@ class Collector:
         self.process = subprocess.Popen([sys.executable, "-c", command, *options], cwd=self.folder)
         for _ in range(600):
             try:
-                httpx.get(f"{self.url}/health")
+                CLIENT.get(f"{self.url}/health")
                 return
             except httpx.TransportError:
                 time.sleep(0.1)
@@ -58,7 +61,7 @@ class Collector:
     def post(self, rows: Any, kind: str = "predictions", key: str | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key or self.key}"}
         url = f"{self.url}/v1/models/served/{kind}"
-        return httpx.post(url, json={"rows": rows}, headers=headers)
+        return CLIENT.post(url, json={"rows": rows}, headers=headers)
 
     def ids(self, kind: str = "predictions") -> list[Any]:
         files = sorted((self.folder / "log/served" / kind).rglob("*.parquet"))

@@ -13,19 +13,8 @@ from monitoring_sdk.cli.serving import serve
 from monitoring_sdk.cli.setting_up import baseline, check, init
 from monitoring_sdk.cli.telling import alerts, deliver, diagnose, report
 
-LATER: tuple[str, ...] = ()
 
-
-class _Group(click.Group):
-    """Knows the commands that a later version brings, and the nearest name of a wrong one."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in LATER:
-            raise click.UsageError(f"monitoring {cmd_name}: not supported yet")
-        return super().get_command(ctx, cmd_name)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="monitoring-sdk")
 def main() -> None:
     """Watch deployed machine-learning models."""
