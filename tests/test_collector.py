@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import signal
 import socket
 import subprocess
@@ -15,10 +16,21 @@ from typing import Any
 
 import httpx
 import pandas as pd
+import pyarrow as pa
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from monitoring_sdk import ModelMonitor
-from monitoring_sdk.adapters.collector_keys import make_key
+from monitoring_sdk.adapters.collector_keys import make_key, revoke_key
+from monitoring_sdk.adapters.sending import ARROW, as_arrow
 
 # One client: each new one reads every certificate there is.
 CLIENT = httpx.Client(verify=False)
@@ -34,7 +46,7 @@ window: {every: 1d}
 
 class Collector:
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.taken = folder, 0
         (folder / "monitors").mkdir()
         (folder / "monitors" / "served.yaml").write_text(MONITOR)
         self.key = make_key(folder / "keys.json", "served", datetime.now(UTC))
@@ -56,21 +68,23 @@ class Collector:
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         self.process.send_signal(how)
-        self.process.wait(30)
+        assert self.process.wait(30) in (0, -how)
 
     def post(self, rows: Any, kind: str = "predictions", key: str | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key or self.key}"}
         url = f"{self.url}/v1/models/served/{kind}"
-        return CLIENT.post(url, json={"rows": rows}, headers=headers)
+        answer = CLIENT.post(url, json={"rows": rows}, headers=headers)
+        self.taken += answer.json()["new"] if answer.status_code == 202 else 0
+        return answer
 
     def ids(self, kind: str = "predictions") -> list[Any]:
         files = sorted((self.folder / "log/served" / kind).rglob("*.parquet"))
-        return sorted(i for f in files for i in pd.read_parquet(f)["id"])
+        return sorted((i for f in files for i in pd.read_parquet(f)["id"]), key=str)
 
 
-@pytest.fixture
-def collector(tmp_path: Path) -> Iterator[Collector]:
-    it = Collector(tmp_path)
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    it = Collector(tmp_path_factory.mktemp("collector"))
     it.start()
     yield it
     it.process.kill()
@@ -79,22 +93,6 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 
 def row(name: str, **more: Any) -> dict[str, Any]:
     return {"id": name, "timestamp": "2024-03-01T10:00:00Z", "prediction": 1, "size": 0.5, **more}
-
-
-def test_rows_are_taken_once_whatever_happens(collector: Collector, tmp_path: Path) -> None:
-    assert collector.post([row("a"), row("b")]).json() == {"rows": 2, "new": 2, "repeated": 0}
-    assert collector.post([row("b"), row("c")]).json() == {"rows": 2, "new": 1, "repeated": 1}
-    collector.stop(signal.SIGKILL)
-    monitor = ModelMonitor(collector.key, model="served", log=tmp_path / "spool", url=collector.url)
-    monitor.log_predictions([1, 0], ids=["d", "e"], features={"size": [1.0, 2.0]})
-    assert not monitor.flush()
-    collector.start()
-    assert monitor.flush()
-    assert collector.post([row("a"), row("e")]).json()["new"] == 0
-    collector.stop()
-    assert collector.ids() == ["a", "b", "c", "d", "e"]
-    written = [p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()]
-    assert not any(collector.key.encode() in data for data in written)
 
 
 REFUSED = [
@@ -107,15 +105,36 @@ REFUSED = [
 ]
 
 
-def test_what_does_not_fit_is_refused_and_a_thousand_wrong_keys(collector: Collector) -> None:
-    for rows, status, where in REFUSED:
-        answer = collector.post(rows)
-        assert (answer.status_code, answer.json()["problems"][0]["where"]) == (status, where)
+@pytest.mark.parametrize(("rows", "status", "where"), REFUSED)
+def test_what_does_not_fit_is_refused(
+    collector: Collector, rows: Any, status: int, where: str
+) -> None:
+    answer = collector.post(rows)
+    assert (answer.status_code, answer.json()["problems"][0]["where"]) == (status, where)
 
+
+def test_a_body_is_limited_as_it_comes_and_unpacked(collector: Collector) -> None:
+    sent = {"Authorization": f"Bearer {collector.key}", "Content-Type": "application/json"}
+    url = f"{collector.url}/v1/models/served/predictions"
+    packed = gzip.compress(b" " * (33 * 2**20))
+    unpacking = {**sent, "Content-Encoding": "gzip"}
+    assert CLIENT.post(url, content=packed, headers=unpacking).status_code == 413
+    assert CLIENT.post(url, content=packed[:-9], headers=unpacking).status_code in (400, 413)
+    assert CLIENT.post(url, content=b" " * (9 * 2**20), headers=sent).status_code == 413
+    assert (
+        CLIENT.post(url, content=b"{}", headers={**sent, "Content-Encoding": "br"}).status_code
+        == 415
+    )
+    assert (
+        CLIENT.post(url, content=b"{}", headers={**sent, "Content-Type": "a/b"}).status_code == 415
+    )
+
+
+def test_wrong_keys_at_once_are_all_refused(collector: Collector) -> None:
     async def knock() -> list[int]:
-        limits = httpx.Limits(max_connections=200)
-        async with httpx.AsyncClient(limits=limits, timeout=120) as client:
-            keys = [f"mk_{i:012}_wrong" if i % 2 else collector.key + "x" for i in range(1000)]
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(limits=limits, timeout=60, verify=False) as client:
+            keys = [f"mk_{i:012}_wrong" if i % 2 else collector.key + "x" for i in range(200)]
             asked = [
                 client.post(
                     f"{collector.url}/v1/models/{'served' if i % 3 else 'nobody'}/predictions",
@@ -126,3 +145,120 @@ def test_what_does_not_fit_is_refused_and_a_thousand_wrong_keys(collector: Colle
             return [a.status_code for a in await asyncio.gather(*asked)]
 
     assert set(asyncio.run(knock())) == {401}
+
+
+def test_a_key_is_of_one_model_until_it_is_revoked(collector: Collector) -> None:
+    other = make_key(collector.folder / "keys.json", "other", datetime.now(UTC))
+    assert collector.post([row("k1")], key=other).status_code == 401
+    second = make_key(collector.folder / "keys.json", "served", datetime.now(UTC))
+    assert collector.post([row("k1")], key=second).status_code == 202
+    assert revoke_key(collector.folder / "keys.json", second.split("_")[1]) == "served"
+    assert collector.post([row("k2")], key=second).status_code == 401
+    headers = {"Authorization": f"Bearer {other}"}
+    answer = CLIENT.post(f"{collector.url}/v1/models/other/labels", headers=headers)
+    assert answer.status_code == 404
+
+
+MOMENTS = st.one_of(
+    st.datetimes().map(lambda d: d.isoformat() + "Z"),
+    st.sampled_from(["0001-01-01", "9999-12-31T23:59:59.999999Z", "2024-03-31T02:30:00+14:00", ""]),
+)
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"id": st.one_of(st.text(max_size=8), st.integers()), "timestamp": MOMENTS},
+        optional={"prediction": VALUES, "size": VALUES, "label": VALUES, "more": VALUES},
+    ),
+    min_size=1,
+    max_size=4,
+)
+CHECKS: Any = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+def as_stream(rows: list[dict[str, Any]], cut: int) -> bytes:
+    try:
+        return as_arrow(pa.Table.from_pylist(rows))[: cut or None]
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        return b""
+
+
+schemathesis.openapi.media_type(ARROW, st.builds(as_stream, ROWS, st.sampled_from([0, 0, -20, 7])))
+
+
+MODES = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
+SOME = settings(max_examples=8, suppress_health_check=list(HealthCheck))
+MORE = settings(max_examples=20, suppress_health_check=list(HealthCheck))
+
+
+def test_the_openapi_document_holds_for_any_request(collector: Collector) -> None:
+    schema = schemathesis.openapi.from_dict(CLIENT.get(f"{collector.url}/openapi.json").json())
+    schema.config.update(base_url=collector.url)
+    key = {"Authorization": f"Bearer {collector.key}"}
+    statuses = set()
+
+    def judge(case: schemathesis.Case, headers: dict[str, str]) -> None:
+        answer = case.call_and_validate(headers=headers, checks=CHECKS)
+        statuses.add(answer.status_code)
+        collector.taken += answer.json()["new"] if answer.status_code == 202 else 0
+
+    def ask(operation: Any) -> None:
+        cases = st.one_of([operation.as_strategy(generation_mode=mode) for mode in MODES])
+
+        @SOME
+        @given(cases)
+        def as_described_or_not(case: schemathesis.Case) -> None:
+            judge(case, {})
+            if case.path_parameters:
+                case.path_parameters = {"model": "served"}
+            judge(case, key)
+
+        as_described_or_not()
+
+    def fill(operation: Any) -> None:
+        @MORE
+        @given(ROWS, st.booleans())
+        def rows_of_the_model(rows: list[dict[str, Any]], arrow: bool) -> None:
+            case = operation.Case(
+                path_parameters={"model": "served"},
+                body=as_stream(rows, 0) if arrow else {"rows": rows},
+                media_type=ARROW if arrow else "application/json",
+            )
+            judge(case, key)
+
+        rows_of_the_model()
+
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        ask(operation)
+        if operation.method.upper() == "POST":
+            fill(operation)
+    assert {200, 202, 401, 422} <= statuses
+
+
+def test_rows_are_taken_once_whatever_happens(collector: Collector, tmp_path: Path) -> None:
+    assert collector.post([row("a"), row("b")]).json() == {"rows": 2, "new": 2, "repeated": 0}
+    assert collector.post([row("b"), row("c")]).json() == {"rows": 2, "new": 1, "repeated": 1}
+    for day in ("0001-01-01", "9999-12-31"):  # what is taken must not stand in the way of the rest
+        assert collector.post([row(day, timestamp=f"{day}T23:59:59Z")]).status_code in (202, 422)
+    collector.stop(signal.SIGKILL)
+    monitor = ModelMonitor(collector.key, model="served", log=tmp_path, url=collector.url)
+    monitor.log_predictions([1, 0], ids=["d", "e"], features={"size": [1.0, 2.0]})
+    assert not monitor.flush()
+    collector.start()
+    assert monitor.flush()
+    collector.taken += monitor.log_status.settled
+    assert collector.post([row("a"), row("e")]).json()["new"] == 0
+    collector.stop()
+    # Of everything that any test of this module sent.
+    said, labels = collector.ids("predictions"), collector.ids("labels")
+    assert len(said) + len(labels) == collector.taken
+    assert {"a", "b", "c", "d", "e"} <= set(said)
+    assert len(set(said)) == len(said)
+    written = [p.read_bytes() for p in collector.folder.rglob("*") if p.is_file()]
+    assert not any(collector.key.encode() in data for data in written)

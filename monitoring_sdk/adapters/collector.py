@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +18,19 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from monitoring_sdk.adapters.collector_intake import Intake, Job
 from monitoring_sdk.adapters.collector_keys import Keys
+from monitoring_sdk.adapters.collector_openapi import document
 from monitoring_sdk.adapters.collector_rows import BadRowsError, checked, decoded, unpacked
 from monitoring_sdk.adapters.inference_log import KINDS
 from monitoring_sdk.config import MODEL_NAME, MonitorConfig, load_config
-from monitoring_sdk.errors import MonitoringError
+from monitoring_sdk.errors import MonitoringError, StoreError
+
+log = logging.getLogger("monitoring_sdk.collector")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,13 @@ class CollectorLimits:
 
 
 def application(
-    monitors: Path, log: Path, keys: Path, limits: CollectorLimits | None = None
+    monitors: Path, folder: Path, keys: Path, limits: CollectorLimits | None = None
 ) -> Starlette:
     """Return the collector of the models in a folder of monitor files.
 
     Parameters
     ----------
-    monitors, log : Path
+    monitors, folder : Path
         Folder of monitor files; folder under which each model's log is written.
     keys : Path
         The file that `monitoring serve key` writes.
@@ -57,12 +63,15 @@ def application(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.intake = Intake(log, allowed.file_seconds)
+        app.state.intake = Intake(folder, allowed.file_seconds)
         yield
         await asyncio.to_thread(app.state.intake.close)
 
     async def health(_: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
+
+    async def described(_: Request) -> JSONResponse:
+        return JSONResponse(document(version("monitoring-sdk")))
 
     def endpoint(kind: str) -> Callable[[Request], Any]:
         async def take(request: Request) -> JSONResponse:
@@ -78,18 +87,21 @@ def application(
             job = await asyncio.to_thread(_job, request, config, kind, body, allowed)
             if not request.app.state.intake.submit(job):
                 raise HTTPException(429, "the disk is behind", headers={"Retry-After": "1"})
-            try:
-                new = await asyncio.wrap_future(job.done)
-            except MonitoringError as error:
-                raise HTTPException(503, str(error), headers={"Retry-After": "5"}) from None
+            # A request that is given up leaves the job to its thread.
+            new = await asyncio.shield(asyncio.wrap_future(job.done))
             rows = job.rows.num_rows
             return JSONResponse({"rows": rows, "new": new, "repeated": rows - new}, 202)
 
         return take
 
-    routes = [Route("/health", health)]
+    routes = [Route("/health", health), Route("/openapi.json", described)]
     routes += [Route(f"/v1/models/{{model}}/{k}", endpoint(k), methods=["POST"]) for k in KINDS]
-    handlers: Any = {HTTPException: _on_http, BadRowsError: _on_bad}
+    handlers: Any = {
+        HTTPException: _on_http,
+        BadRowsError: _on_bad,
+        MonitoringError: _on_fault,
+        ClientDisconnect: _on_gone,
+    }
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 
 
@@ -97,10 +109,20 @@ def _config(monitors: Path, model: str) -> MonitorConfig:
     path = monitors / f"{model}.yaml"
     if not MODEL_NAME.fullmatch(model) or not path.is_file():
         raise HTTPException(404, "no monitor file of this model")
+    changed = path.stat()
     try:
-        return load_config(path)
+        config = _read(path, changed.st_mtime_ns, changed.st_size)
     except MonitoringError:
-        raise HTTPException(503, "the monitor file of this model is wrong") from None
+        config = None
+    if config is None or config.model != model:
+        raise StoreError("the monitor file of this model is wrong")
+    return config
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, mtime_ns: int, size: int) -> MonitorConfig:
+    """Read a monitor file once a version: validating one takes longer than taking its rows."""
+    return load_config(path)
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -124,8 +146,23 @@ def _job(
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    told = {"where": request.url.path, "problem": error.detail, "got": None, "allowed": []}
-    return JSONResponse({"problems": [told]}, error.status_code, headers=error.headers)
+    return _refusal(request, error.status_code, error.detail, error.headers)
+
+
+async def _on_fault(request: Request, error: Exception) -> JSONResponse:
+    # What is told is for who sends: no path and no cause of this machine beyond its own words.
+    told = str(error) if isinstance(error, StoreError) else "the collector is not set up well"
+    log.error("%s: %s", request.url.path, error)
+    return _refusal(request, 503, told, {"Retry-After": "5"})
+
+
+async def _on_gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)
+
+
+def _refusal(request: Request, status: int, problem: str, headers: Any) -> JSONResponse:
+    told: Any = {"where": request.url.path, "problem": problem, "got": None, "allowed": []}
+    return JSONResponse({"problems": [told]}, status, headers=headers)
 
 
 async def _on_bad(_: Request, error: Exception) -> JSONResponse:

@@ -64,7 +64,9 @@ class Intake:
         root.mkdir(parents=True, exist_ok=True)
         self._root, self._every = root, every
         path = root / "collector.db"
-        self._guard = sqlite3.connect(root / "collector.lock", timeout=0, isolation_level=None)
+        self._guard = sqlite3.connect(
+            root / "collector.lock", timeout=0, isolation_level=None, check_same_thread=False
+        )
         try:
             # Two collectors would file the same rows: the lock ends with the process.
             self._guard.execute("pragma journal_mode=delete")

@@ -12,14 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitoring_sdk.adapters.collector_intake import MOMENT
+from monitoring_sdk.adapters.collector_openapi import JSON
 from monitoring_sdk.adapters.inference_log import PREDICTIONS
 from monitoring_sdk.adapters.sending import ARROW
 from monitoring_sdk.adapters.sources.timestamps import to_utc
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.preflight import fits
-
-JSON = "application/json"
 
 
 class BadRowsError(Exception):

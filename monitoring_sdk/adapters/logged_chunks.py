@@ -124,9 +124,13 @@ class RecentRows:
             return [as_frame(c) for c in self._chunks]
 
 
+def _form(chunk: Chunk) -> tuple[type, tuple[Any, ...]]:
+    return type(chunk), tuple(chunk)
+
+
 def _merged(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Put neighbours of the same columns together."""
-    for _, group in itertools.groupby(chunks, key=lambda c: (type(c), tuple(c))):
+    for _, group in itertools.groupby(chunks, key=_form):
         alike = list(group)
         if len(alike) == 1:
             yield alike[0]
@@ -166,4 +170,5 @@ def tables(chunks: Iterable[Chunk]) -> Iterator[pa.Table]:
     [1, 2, None]
     """
     for chunk in _merged(chunks):
-        yield pa.table({str(name): _array(chunk[name]) for name in chunk})
+        columns: Any = chunk
+        yield pa.table({str(name): _array(columns[name]) for name in columns})
