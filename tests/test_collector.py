@@ -29,8 +29,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from monitoring_sdk import ModelMonitor
+from monitoring_sdk.adapters.collector_intake import Intake
 from monitoring_sdk.adapters.collector_keys import make_key, revoke_key
 from monitoring_sdk.adapters.sending import ARROW, as_arrow
+from monitoring_sdk.errors import StoreError
 
 # One client: each new one reads every certificate there is.
 CLIENT = httpx.Client(verify=False)
@@ -128,6 +130,22 @@ def test_a_body_is_limited_as_it_comes_and_unpacked(collector: Collector) -> Non
     assert (
         CLIENT.post(url, content=b"{}", headers={**sent, "Content-Type": "a/b"}).status_code == 415
     )
+
+
+def test_a_folder_is_of_one_collector(collector: Collector) -> None:
+    with pytest.raises(StoreError, match="another collector"):
+        Intake(collector.folder / "log")
+
+
+def test_a_monitor_file_that_breaks_is_503_until_it_is_mended(collector: Collector) -> None:
+    file = collector.folder / "monitors" / "served.yaml"
+    for wrong in ("model: [", MONITOR.replace("model: served", "model: another")):
+        file.write_text(wrong)
+        answer = collector.post([row("m")])
+        assert answer.status_code == 503
+        assert str(collector.folder) not in answer.text
+    file.write_text(MONITOR)
+    assert collector.post([row("m")]).status_code == 202
 
 
 def test_wrong_keys_at_once_are_all_refused(collector: Collector) -> None:

@@ -55,17 +55,23 @@ def application(
         Folder of monitor files; folder under which each model's log is written.
     keys : Path
         The file that `monitoring serve key` writes.
+
+    Raises
+    ------
+    StoreError
+        When another collector files its rows in the folder.
     """
     allowed = limits or CollectorLimits()
     known = Keys(keys)
     limiter = FixedWindowRateLimiter(MemoryStorage())
     rate = RateLimitItemPerSecond(allowed.requests_per_second)
+    # Before the server starts, so that a folder in use is an error of the command's own.
+    intake = Intake(folder, allowed.file_seconds)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.intake = Intake(folder, allowed.file_seconds)
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(app.state.intake.close)
+        await asyncio.to_thread(intake.close)
 
     async def health(_: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -85,7 +91,7 @@ def application(
             config = _config(monitors, model)
             body = await _body(request, allowed.body_bytes)
             job = await asyncio.to_thread(_job, request, config, kind, body, allowed)
-            if not request.app.state.intake.submit(job):
+            if not intake.submit(job):
                 raise HTTPException(429, "the disk is behind", headers={"Retry-After": "1"})
             # A request that is given up leaves the job to its thread.
             new = await asyncio.shield(asyncio.wrap_future(job.done))

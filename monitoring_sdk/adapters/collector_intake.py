@@ -78,7 +78,7 @@ class Intake:
         sync_folder(root)
         self._jobs: queue.Queue[Job | None] = queue.Queue(QUEUE_JOBS)
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=t) for t in (self._take, self._file)]
+        self._threads = [threading.Thread(target=t, daemon=True) for t in (self._take, self._file)]
         for thread in self._threads:
             thread.start()
 
