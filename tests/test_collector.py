@@ -27,8 +27,10 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.testclient import TestClient
 
 from monitoring_sdk import ModelMonitor
+from monitoring_sdk.adapters.collector import CollectorLimits, application
 from monitoring_sdk.adapters.collector_intake import Intake
 from monitoring_sdk.adapters.collector_keys import make_key, revoke_key
 from monitoring_sdk.adapters.sending import ARROW, as_arrow
@@ -135,6 +137,16 @@ def test_a_body_is_limited_as_it_comes_and_unpacked(collector: Collector) -> Non
 def test_a_folder_is_of_one_collector(collector: Collector) -> None:
     with pytest.raises(StoreError, match="another collector"):
         Intake(collector.folder / "log")
+
+
+def test_a_model_that_asks_too_often_is_told_to_wait(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    sent = {"Authorization": f"Bearer {make_key(keys, 'served', datetime.now(UTC))}"}
+    limits = CollectorLimits(requests_per_second=2)
+    with TestClient(application(tmp_path, tmp_path / "log", keys, limits)) as client:
+        answers = [client.post("/v1/models/served/labels", headers=sent) for _ in range(9)]
+    assert {a.status_code for a in answers} == {404, 429}
+    assert all(a.headers["Retry-After"] == "1" for a in answers if a.status_code == 429)
 
 
 def test_a_monitor_file_that_breaks_is_503_until_it_is_mended(collector: Collector) -> None:
