@@ -27,7 +27,6 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from starlette.testclient import TestClient
 
 from monitoring_sdk import ModelMonitor
 from monitoring_sdk.adapters.collector import CollectorLimits, application
@@ -143,8 +142,18 @@ def test_a_model_that_asks_too_often_is_told_to_wait(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     sent = {"Authorization": f"Bearer {make_key(keys, 'served', datetime.now(UTC))}"}
     limits = CollectorLimits(requests_per_second=2)
-    with TestClient(application(tmp_path, tmp_path / "log", keys, limits)) as client:
-        answers = [client.post("/v1/models/served/labels", headers=sent) for _ in range(9)]
+    app = application(tmp_path, tmp_path / "log", keys, limits)
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://collector") as client,
+        ):
+            place = "/v1/models/served/labels"
+            return [await client.post(place, headers=sent) for _ in range(9)]
+
+    answers = asyncio.run(ask())
     assert {a.status_code for a in answers} == {404, 429}
     assert all(a.headers["Retry-After"] == "1" for a in answers if a.status_code == 429)
 

@@ -37,7 +37,11 @@ def serve(
 
     app = application(monitors_root(), log or Path(".monitoring/log"), keys)
     click.echo(f"http://{host}:{port}", err=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
+    try:
+        uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
+    except SystemExit as end:
+        # Its own status, 3, means an alert here; a port in use is only "could not".
+        ctx.exit(1 if end.code else 0)
 
 
 @serve.command()
