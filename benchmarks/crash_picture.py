@@ -82,11 +82,23 @@ def differences(before: Picture, after: Picture) -> dict[str, list[str]]:
         others = after[table]
         found[table] = [
             *(f"missing: {key}" for key in rows.keys() - others.keys()),
-            *(f"added: {key}" for key in others.keys() - rows.keys()),
+            *(f"added: {key}: {str(others[key])[:200]}" for key in others.keys() - rows.keys()),
             *(
-                f"other: {key}: {str(rows[key])[:200]} became {str(others[key])[:200]}"
+                f"other: {key}: {_changed(rows[key], others[key])}"
                 for key in rows.keys() & others.keys()
                 if rows[key] != others[key]
             ),
         ]
     return found
+
+
+def _changed(before: Any, after: Any) -> str:
+    """Say what of two values is not the same, deep inside where they are alike."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+        name = before.get("key", "")
+        return f"{name}{ {k: _changed(before.get(k), after.get(k)) for k in keys} }"
+    same = isinstance(before, list | tuple) and isinstance(after, list | tuple)
+    if same and len(before) == len(after):
+        return "; ".join(_changed(x, y) for x, y in zip(before, after, strict=True) if x != y)
+    return f"{str(before)[:300]} became {str(after)[:300]}"
