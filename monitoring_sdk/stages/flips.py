@@ -46,8 +46,9 @@ def flips(tx: Deciding, rows: Sequence[ResultRow]) -> list[tuple[Incident, list[
 def _turned(known: ResultRow, row: ResultRow) -> list[Check]:
     if (known.settings, known.baseline) != (row.settings, row.baseline):
         return []
-    if row.as_of < known.as_of:
-        # A span that is walked again knows less than what was said last: that is no news.
+    if row.as_of < known.as_of or row.fingerprint == known.fingerprint:
+        # A span that is walked again knows less than what was said last, and another worker on the
+        # same rows and labels knows the same: neither is news.
         return []
     before = {c.key: c for c in known.checks}
     return [
