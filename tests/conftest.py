@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 from postgres_server import PostgresServer, installed, postgres_server
+from slack_server import SlackServer
 
 RECORDED_SECONDS = 20.0
 BUSY_SECONDS = 20.0
@@ -143,3 +144,10 @@ def fresh_store(request: pytest.FixtureRequest) -> str:
     """Return the address of a store of its own in PostgreSQL."""
     url: str = request.getfixturevalue("postgres").fresh(request.getfixturevalue("migrated"))
     return url
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackServer]:
+    """A stand-in for Slack on the loopback address."""
+    with SlackServer() as server:
+        yield server

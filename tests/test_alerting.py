@@ -58,12 +58,6 @@ def store() -> Iterator[Store]:
     store.close()
 
 
-@pytest.fixture
-def slack() -> Iterator[SlackServer]:
-    with SlackServer() as server:
-        yield server
-
-
 def day(i: int) -> Window:
     return Window(START + i * DAY, START + (i + 1) * DAY)
 

@@ -34,13 +34,6 @@ def scene() -> Iterator[crashes.Scene]:
 
 
 @pytest.fixture
-def slack() -> Iterator[SlackServer]:
-    """A stand-in for Slack."""
-    with SlackServer() as server:
-        yield server
-
-
-@pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     """A store in a file."""
     opened = open_store(f"sqlite:///{tmp_path}/store.db")

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from conftest import on_sqlite
 from deciding_worker import CHANNEL, MODEL, NOW, check, day, decide
-from slack_server import TOKEN, SlackServer
+from slack_server import TOKEN
 
 from monitoring_sdk.adapters import hooks
 from monitoring_sdk.adapters.hooks import CommandSender, DeploymentSender
@@ -32,12 +32,6 @@ def store(store_url):
     store = open_store(store_url)
     yield store
     store.close()
-
-
-@pytest.fixture
-def slack():
-    with SlackServer() as server:
-        yield server
 
 
 @pytest.fixture

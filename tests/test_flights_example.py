@@ -18,6 +18,7 @@ from click.testing import CliRunner  # noqa: E402
 from examples.flights import data, exploring, retraining, serving, training  # noqa: E402
 from examples.flights.__main__ import FOLDER, main  # noqa: E402
 from monitoring_sdk.config import load_config  # noqa: E402
+from monitoring_sdk.metrics.paired import paired_difference  # noqa: E402
 
 MONITOR = Path(__file__).parent.parent / "monitors" / "flights.yaml"
 AFTERWARDS = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"]
@@ -250,7 +251,7 @@ def test_rows_that_the_champion_saw_are_not_held_out(
 
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     values = np.random.default_rng(2).normal(size=12)
-    found = retraining.jackknife(lambda at: float(values[at].mean()), np.arange(12))
+    found = paired_difference(lambda at: 0.0, lambda at: float(values[at].mean()), np.arange(12))
     error = values.std(ddof=1) / np.sqrt(12)
     assert found.standard_error == pytest.approx(error, rel=1e-12)
     assert found.interval[1] - found.value == pytest.approx(2.2009851600916384 * error, rel=1e-9)

@@ -50,12 +50,6 @@ def store() -> Iterator[Store]:
 
 
 @pytest.fixture
-def slack() -> Iterator[SlackServer]:
-    with SlackServer() as server:
-        yield server
-
-
-@pytest.fixture
 def sender(slack: SlackServer) -> SlackSender:
     return SlackSender(TOKEN, base_url=slack.base_url, timeout=1)
 

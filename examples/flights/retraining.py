@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import stats
 from sklearn.metrics import log_loss, roc_auc_score
 
 from examples.flights.data import ZONE
 from examples.flights.training import Model, fit, predict
+from monitoring_sdk.metrics.paired import Difference, paired_difference
 
 TRAINING_SPAN = timedelta(days=90)
 HOLDOUT_SPAN = timedelta(days=14)
@@ -28,19 +25,6 @@ class Quality:
 
     log_loss: float
     roc_auc: float
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much better the challenger is, with its uncertainty; above zero it is better.
-
-    `interval` is a 95 % interval: Student's t with the days less one as degrees of freedom over
-    the jackknife's standard error.
-    """
-
-    value: float
-    standard_error: float
-    interval: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -139,55 +123,23 @@ def compare(
     """Score both models on the same labelled rows, none of which either has seen."""
     late = rows[label].to_numpy(dtype="float64")
     old, new = predict(champion, rows), predict(challenger, rows)
+    # Flights of a day share its weather: a group each.
     days = pd.factorize(_days(rows))[0]
     return Comparison(
         champion=Quality(float(log_loss(late, old)), float(roc_auc_score(late, old))),
         challenger=Quality(float(log_loss(late, new)), float(roc_auc_score(late, new))),
-        log_loss=jackknife(
-            lambda at: log_loss(late[at], old[at]) - log_loss(late[at], new[at]), days
+        log_loss=paired_difference(
+            lambda at: log_loss(late[at], old[at]),
+            lambda at: log_loss(late[at], new[at]),
+            days,
+            better="lower",
         ),
-        roc_auc=jackknife(
-            lambda at: roc_auc_score(late[at], new[at]) - roc_auc_score(late[at], old[at]), days
+        roc_auc=paired_difference(
+            lambda at: roc_auc_score(late[at], old[at]),
+            lambda at: roc_auc_score(late[at], new[at]),
+            days,
         ),
     )
-
-
-def jackknife(
-    statistic: Callable[[NDArray[np.bool_]], float], days: NDArray[np.intp]
-) -> Difference:
-    """Estimate a statistic's uncertainty by leaving out one day after the other.
-
-    Flights of a day share its weather, so rows are no independent draws; days nearly are. Both
-    models are scored on the same rows, so what a day does to both cancels.
-
-    Parameters
-    ----------
-    statistic
-        Maps a mask of rows to a number.
-    days
-        For each row the number of its day, 0 to G-1; at least two days.
-
-    Notes
-    -----
-    The delete-one-group jackknife: Efron and Tibshirani 1993, chapter 11.
-
-    Examples
-    --------
-    Of a mean over days of one row each, it is the textbook standard error:
-
-    >>> import numpy as np
-    >>> values = np.array([1.0, 2.0, 3.0])
-    >>> found = jackknife(lambda at: values[at].mean(), np.arange(3))
-    >>> round(found.standard_error, 6) == round(values.std(ddof=1) / 3**0.5, 6)
-    True
-    """
-    groups = int(days.max()) + 1
-    whole = float(statistic(np.ones(len(days), dtype=bool)))
-    without = np.array([statistic(days != day) for day in range(groups)], dtype=float)
-    spread = ((without - without.mean()) ** 2).sum()
-    error = float(np.sqrt((groups - 1) / groups * spread))
-    margin = float(stats.t.ppf(0.975, groups - 1)) * error
-    return Difference(whole, error, (whole - margin, whole + margin))
 
 
 def _within(rows: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:
