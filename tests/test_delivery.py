@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import types
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from conftest import on_sqlite
 from deciding_worker import CHANNEL, MODEL, NOW, check, day, decide
 from slack_server import TOKEN
 
-from monitoring_sdk.adapters import hooks
+from monitoring_sdk.adapters import hooks, prefect_calls
 from monitoring_sdk.adapters.hooks import CommandSender, DeploymentSender
 from monitoring_sdk.adapters.notify import deliver, senders_of_environment
 from monitoring_sdk.adapters.slack import SlackSender
@@ -365,88 +364,110 @@ def test_a_command_that_does_not_end_is_ended_with_its_children(store, tmp_path)
     assert not mark.exists()
 
 
+def deployed(server, name, *parameters):
+    """Make a deployment of a flow that has these parameters."""
+    flow = server.post("flows/", {"name": name})["id"]
+    schema = {"type": "object", "properties": {p: {"title": p} for p in parameters}}
+    body = {"name": "shop", "flow_id": flow, "parameter_openapi_schema": schema}
+    return server.post("deployments/", body)["id"]
+
+
 @pytest.fixture
-def prefect(monkeypatch):
-    """Stand-ins for the three doors of Prefect that the hook uses."""
-    seen = types.SimpleNamespace(runs=[], events=[], schema={"properties": {"model": {}}})
-    seen.error = seen.event_error = None
+def prefect(prefect_server):
+    """Speak with a real server, in whose eyes nothing of other tests exists."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    class Client:
-        def __enter__(self):
-            return self
+    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        yield prefect_server
 
-        def __exit__(self, *_):
-            pass
 
-        def read_deployment_by_name(self, name):
-            if seen.error:
-                raise seen.error
-            return types.SimpleNamespace(parameter_openapi_schema=seen.schema)
-
-    def run_deployment(name, **arguments):
-        seen.runs.append((name, arguments))
-        return types.SimpleNamespace(id="run-1")
-
-    def emit_event(**arguments):
-        if seen.event_error:
-            raise seen.event_error
-        seen.events.append(arguments)
-
-    monkeypatch.setattr(
-        "prefect.client.orchestration.get_client", lambda sync_client: Client()
+def hook_runs(server, deployment):
+    found = server.post(
+        "flow_runs/filter", {"deployments": {"id": {"any_": [deployment]}}}
     )  # fmt: skip
-    monkeypatch.setattr("prefect.deployments.run_deployment", run_deployment)
-    monkeypatch.setattr("prefect.events.emit_event", emit_event)
-    return seen
+    return [(run["idempotency_key"], run["parameters"], run["parent_task_run_id"]) for run in found]
 
 
 @on_sqlite
+@pytest.mark.server
 def test_a_deployment_is_run_with_the_trigger_as_its_key(store, prefect):
-    run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender())
+    deployment = deployed(prefect, "train-model", "model")
+    run_hook(store, {"deployment": "train-model/shop"}, DeploymentSender())
     (trigger,) = store.triggers()
-    assert prefect.runs == [
-        ("retrain/flights", {"parameters": {"model": MODEL}, "timeout": 0, "as_subflow": False,
-                             "idempotency_key": trigger.id}),
-    ]  # fmt: skip
-    (event,) = prefect.events
-    assert str(event["id"]) == event["payload"]["trigger_id"] == trigger.id
+    assert hook_runs(prefect, deployment) == [(trigger.id, {"model": MODEL}, None)]
+    receipt = store.messages()[-1].receipt
+    assert trigger.state == "sent"
+    # The same key starts no second run.
+    again = prefect_calls.start_run("train-model/shop", trigger.id, {"model": MODEL})
+    assert receipt == {"flow_run": again}
+    assert len(hook_runs(prefect, deployment)) == 1
+    event = emitted(prefect, trigger.id)
+    assert event["id"] == event["payload"]["trigger_id"] == trigger.id
+    assert event["payload"]["flow_run_id"] == again
     assert event["resource"]["prefect.resource.id"] == "monitoring.model.flights"
-    assert (trigger.state, store.messages()[-1].receipt) == ("sent", {"flow_run": "run-1"})
+
+
+def emitted(server, trigger_id):
+    """Return the event of a trigger; the server writes events down some time after they came."""
+    deadline = time.monotonic() + 30
+    query = {"filter": {"event": {"name": ["monitoring.retraining.triggered"]}}}
+    while True:
+        for event in server.post("events/filter", query)["events"]:
+            if event["payload"]["trigger_id"] == trigger_id:
+                return event
+        assert time.monotonic() < deadline, "the event did not come"
+        time.sleep(0.3)
 
 
 @on_sqlite
+@pytest.mark.server
 def test_a_deployment_gets_the_parameters_that_it_has(store, prefect):
-    prefect.schema = {"properties": {"window_end": {}, "trigger_id": {}, "else": {}}}
-    run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender())
+    deployment = deployed(prefect, "train-window", "window_end", "trigger_id", "else")
+    run_hook(store, {"deployment": "train-window/shop"}, DeploymentSender(), start=84)
     (trigger,) = store.triggers()
-    assert prefect.runs[0][1]["parameters"] == {
-        "trigger_id": trigger.id,
-        "window_end": day(80).end.isoformat(),
-    }
+    ((_, parameters, _),) = hook_runs(prefect, deployment)
+    assert parameters == {"trigger_id": trigger.id, "window_end": day(84).end.isoformat()}
 
 
 @on_sqlite
-def test_an_event_that_is_lost_does_not_start_another_run(store, prefect):
-    prefect.event_error = RuntimeError("no server")
-    detail = run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender())
+@pytest.mark.server
+def test_an_event_that_is_lost_does_not_start_another_run(store, prefect, monkeypatch):
+    def broken(**_):
+        raise RuntimeError("no server")
+
+    monkeypatch.setattr("prefect.events.emit_event", broken)
+    deployment = deployed(prefect, "train-quietly", "model")
+    detail = run_hook(store, {"deployment": "train-quietly/shop"}, DeploymentSender(), start=88)
     assert detail == "the event could not be emitted"
     assert store.triggers()[0].state == "sent"
+    assert len(hook_runs(prefect, deployment)) == 1
 
 
 @on_sqlite
-def test_a_deployment_that_is_missing_is_dead_and_no_server_is_tried_again(store, prefect):
-    from prefect.exceptions import ObjectNotFound
-
-    prefect.error = ObjectNotFound(http_exc=Exception())
-    run_hook(store, {"deployment": "retrain/none"}, DeploymentSender())
-    assert store.messages()[-1].detail == "there is no deployment retrain/none"
+@pytest.mark.server
+def test_a_deployment_that_is_missing_is_dead(store, prefect):
+    run_hook(store, {"deployment": "train-model/none"}, DeploymentSender())
+    assert store.messages()[-1].detail == "there is no deployment train-model/none"
     assert store.messages()[-1].state == "dead"
-    for i in range(81, 84):
-        decide(store, i, (check(i, "ok"),), channel=None)
-    prefect.error = ConnectionError("refused")
-    run_hook(store, {"deployment": "retrain/flights"}, DeploymentSender(), start=90)
-    assert store.messages()[-1].detail == "ConnectionError: refused"
-    assert (store.messages()[-1].state, prefect.runs) == ("pending", [])
+
+
+@on_sqlite
+def test_a_server_that_does_not_answer_is_tried_again(store):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with (
+        socket.socket() as closed,
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port(closed)}/api"}),
+    ):
+        run_hook(store, {"deployment": "train-model/shop"}, DeploymentSender())
+    row = store.messages()[-1]
+    assert (row.state, row.detail) == ("pending", "ConnectError: [Errno 111] Connection refused")
+
+
+def free_port(held):
+    """Bind a port and do not listen: a connection is refused."""
+    held.bind(("127.0.0.1", 0))
+    return held.getsockname()[1]
 
 
 def test_the_environment_says_how_to_send(monkeypatch):

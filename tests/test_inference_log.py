@@ -207,8 +207,10 @@ monitor = ModelMonitor(model="m", log="log")
 for n in range(1000):
     monitor.log_predictions([n % 2], ids=[n])
 print("ready", flush=True)
-if how not in ("exit", "error"):
-    time.sleep(60)
+until = time.monotonic() + 60
+while how not in ("exit", "error") and time.monotonic() < until:
+    # Not one long sleep: Python handles no signal that comes while a sleep hands over the GIL.
+    time.sleep(0.05)
 if how == "error":
     raise RuntimeError("it broke")
 """
