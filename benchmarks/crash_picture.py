@@ -47,15 +47,9 @@ def picture(store: Store, model: str, slack: list[dict], hook: Path) -> Picture:
     }
 
 
-LEARNED = ("effect", "usual", "score", "threshold")
-"""What a check takes from the windows before it, as they were known when it was judged: two workers
-that revise at once know different ones."""
-
-
 def _verdict(row: Any) -> tuple[Any, ...]:
     key = (row.baseline, row.settings, row.fingerprint, row.as_of, row.revision)
-    checks = [{k: v for k, v in c.to_dict().items() if k not in LEARNED} for c in row.checks]
-    return (*key, row.status, row.reason, row.rows, checks)
+    return (*key, row.status, row.reason, row.rows, [c.to_dict() for c in row.checks])
 
 
 def _received(slack: list[dict]) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def events_at(config: MonitorConfig, window: Window) -> tuple[Event, ...]:
     >>> events_at(config, Window(day.end, parse_time("2024-12-04")))
     ()
     """
+    if not config.calendar:
+        return ()
     return tuple(
         event
         for event, span in zip(config.calendar, spans(config), strict=True)

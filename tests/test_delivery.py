@@ -364,21 +364,30 @@ def test_a_command_that_does_not_end_is_ended_with_its_children(store, tmp_path)
     assert not mark.exists()
 
 
-def deployed(server, name, *parameters):
-    """Make a deployment of a flow that has these parameters."""
-    flow = server.post("flows/", {"name": name})["id"]
-    schema = {"type": "object", "properties": {p: {"title": p} for p in parameters}}
-    body = {"name": "shop", "flow_id": flow, "parameter_openapi_schema": schema}
-    return server.post("deployments/", body)["id"]
-
-
 @pytest.fixture
 def prefect(prefect_server):
-    """Speak with a real server, in whose eyes nothing of other tests exists."""
+    """Speak with a real server."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: prefect_server.url}):
         yield prefect_server
+
+
+@pytest.fixture
+def deployed(prefect):
+    """Make a deployment of a flow that has some parameters; it is gone after the test."""
+    made = []
+
+    def make(name, *parameters):
+        flow = prefect.post("flows/", {"name": name})["id"]
+        schema = {"type": "object", "properties": {p: {"title": p} for p in parameters}}
+        body = {"name": "shop", "flow_id": flow, "parameter_openapi_schema": schema}
+        made.append(prefect.post("deployments/", body)["id"])
+        return made[-1]
+
+    yield make
+    for deployment in made:
+        prefect.api.delete(f"deployments/{deployment}").raise_for_status()
 
 
 def hook_runs(server, deployment):
@@ -390,8 +399,8 @@ def hook_runs(server, deployment):
 
 @on_sqlite
 @pytest.mark.server
-def test_a_deployment_is_run_with_the_trigger_as_its_key(store, prefect):
-    deployment = deployed(prefect, "train-model", "model")
+def test_a_deployment_is_run_with_the_trigger_as_its_key(store, prefect, deployed):
+    deployment = deployed("train-model", "model")
     run_hook(store, {"deployment": "train-model/shop"}, DeploymentSender())
     (trigger,) = store.triggers()
     assert hook_runs(prefect, deployment) == [(trigger.id, {"model": MODEL}, None)]
@@ -421,8 +430,8 @@ def emitted(server, trigger_id):
 
 @on_sqlite
 @pytest.mark.server
-def test_a_deployment_gets_the_parameters_that_it_has(store, prefect):
-    deployment = deployed(prefect, "train-window", "window_end", "trigger_id", "else")
+def test_a_deployment_gets_the_parameters_that_it_has(store, prefect, deployed):
+    deployment = deployed("train-window", "window_end", "trigger_id", "else")
     run_hook(store, {"deployment": "train-window/shop"}, DeploymentSender(), start=84)
     (trigger,) = store.triggers()
     ((_, parameters, _),) = hook_runs(prefect, deployment)
@@ -431,12 +440,12 @@ def test_a_deployment_gets_the_parameters_that_it_has(store, prefect):
 
 @on_sqlite
 @pytest.mark.server
-def test_an_event_that_is_lost_does_not_start_another_run(store, prefect, monkeypatch):
+def test_an_event_that_is_lost_does_not_start_another_run(store, prefect, deployed, monkeypatch):
     def broken(**_):
         raise RuntimeError("no server")
 
     monkeypatch.setattr("prefect.events.emit_event", broken)
-    deployment = deployed(prefect, "train-quietly", "model")
+    deployment = deployed("train-quietly", "model")
     detail = run_hook(store, {"deployment": "train-quietly/shop"}, DeploymentSender(), start=88)
     assert detail == "the event could not be emitted"
     assert store.triggers()[0].state == "sent"

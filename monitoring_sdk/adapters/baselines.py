@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -191,8 +192,23 @@ def for_window(root: str | Path, model: str, window: Window) -> Baseline:
     BaselineError
         When the model has none.
     """
+    return valid_for(every(root, model), window)
+
+
+def every(root: str | Path, model: str) -> list[Baseline]:
+    """Return every version of a model's baseline, oldest first.
+
+    Raises
+    ------
+    BaselineError
+        When the model has none.
+    """
     load(root, model)
-    known = [load(root, model, version) for version in versions(root, model)]
+    return [load(root, model, version) for version in versions(root, model)]
+
+
+def valid_for(known: Sequence[Baseline], window: Window) -> Baseline:
+    """Choose among a model's baselines as `for_window` does."""
     begun = [b for b in known if b.valid_from is None or b.valid_from <= window.start]
     if begun:
         return begun[-1]

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from monitoring_sdk.adapters.schema import profile, result
 from monitoring_sdk.decision import ResultRow
-from monitoring_sdk.report import Check
+from monitoring_sdk.report import Check, check_of
 from monitoring_sdk.window import Window
 
 PARTS = ("data", "performance")
@@ -76,7 +76,8 @@ def unpack_checks(packed: bytes, window: Window) -> tuple[Check, ...]:
             columns[name] = [None if v is None else read(v) for v in columns[name]]
     count = data["count"]
     columns.setdefault("window", [window] * count)
-    return tuple(map(Check, *(columns.get(f) or repeat(_DEFAULTS.get(f), count) for f in _ORDER)))
+    fields = (columns.get(f) or repeat(_DEFAULTS.get(f), count) for f in _ORDER)
+    return tuple(map(check_of, zip(*fields, strict=True)))
 
 
 def values_of(row: ResultRow) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ OF_COLUMN, OF_MIX = f"drift/{ANY}/", f"drift/{MIX}/"
 """What their keys begin with."""
 
 
+# The same few hundred in every window.
+@lru_cache(maxsize=1 << 14)
 def energy_of(key: str) -> tuple[str, str | None] | None:
     """Return name and column of an energy by its key; None for any other key.
 

@@ -41,12 +41,15 @@ def to_values(watched: Sequence[Watched], theory: NDArray[np.float64], found: Fo
     n = np.where(known, [rows or 0 for _, rows in pairs], 0.0)
     x = np.full(len(watched), np.nan)
     scales = np.array([w.scale for w in watched])
+    thinned = np.ones(len(watched))
+    for i, w in enumerate(watched):
+        if w.noise:
+            thinned[i] = w.thinned(float(n[i]))
     counted = known & (scales == "share") & (theory == 1)
     x[counted] = to_angle(value[counted] * n[counted], n[counted])
     for scale in set(scales[known & ~counted].tolist()):
         at = known & ~counted & (scales == scale)
-        thinned = [w.thinned(r) for w, r, here in zip(watched, n, at, strict=True) if here]
-        x[at] = on_scale(value[at] / thinned, scale)
+        x[at] = on_scale(value[at] / thinned[at], scale)
     return Values(tuple(w.key for w in watched), x, n, theory)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from monitoring_sdk.diagnosis.cells import (
     ALPHA,
@@ -86,7 +86,7 @@ def _search(features: Sequence[Feature], left: Rows, right: Rows) -> list[tuple[
     places: list[tuple[int, ...]] = [(a,) for a in range(d)]
     places += [(a, b) for a in range(d) for b in range(a + 1, d)]
     looked = sum(int(np.prod([len(features[a].conditions) for a in p])) for p in places)
-    least = float(stats.norm.isf(ALPHA / max(looked, 1)))
+    least = -float(ndtri(ALPHA / max(looked, 1)))
     found: list[tuple[Place, float]] = []
     while len(found) < MOST_CELLS:
         best: tuple[Place, float] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from monitoring_sdk.diagnosis.cells import (
     ALPHA,
@@ -58,7 +58,7 @@ def shifted_cells(
     if expected is None:
         expected = expected_loss(reference, current, seed=seed)
     features = fit_features(reference.matrix, reference.coder)
-    least = float(stats.norm.isf(ALPHA / 2 / sum(len(f.conditions) for f in features)))
+    least = -float(ndtri(ALPHA / 2 / sum(len(f.conditions) for f in features)))
     pairs = ((reference, expected.reference), (current, expected.current))
     samples = [binned(features, x, x.loss) for x, _ in pairs]
     beyond = [binned(features, x, x.loss - e) for x, e in pairs]

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from monitoring_sdk.drafting.facts import Facts, class_names, numbers
 from monitoring_sdk.drafting.guess import Guess
@@ -34,6 +33,8 @@ def auc(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> float | None
     hits = int(positive.sum())
     if not hits or hits == len(positive):
         return None
+    from scipy.stats import rankdata  # half a second of import that few need
+
     above = rankdata(score)[positive].sum() - hits * (hits + 1) / 2
     return float(above / (hits * (len(positive) - hits)))
 

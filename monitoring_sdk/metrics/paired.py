@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from monitoring_sdk.metrics.intervals import CONFIDENCE
 
@@ -84,5 +84,5 @@ def paired_difference(
     without = np.array([gain(groups != group) for group in range(count)])
     spread = float(((without - without.mean()) ** 2).sum())
     error = float(np.sqrt((count - 1) / count * spread))
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    margin = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * error
     return Difference(whole, error, (whole - margin, whole + margin))

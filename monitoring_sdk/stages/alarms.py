@@ -70,7 +70,7 @@ class Budgeting:
         self._past, self._config = past, config
         self._memo = {} if memo is None else memo
         self._done: dict[tuple[Part, Window], ResultRow] = {}
-        self._read: dict[tuple[datetime, datetime, Part], dict[Window, ResultRow]] = {}
+        self._read: dict[tuple[datetime, datetime, Part], list[ResultRow]] = {}
         self._incidents, feedback = past.incidents(), past.feedback()
         said = {kind: {f.incident for f in feedback if f.kind == kind} for kind in VERDICTS}
         expected, false, true = (said[k] for k in ("expected_change", "false_alarm", "ack"))
@@ -116,29 +116,39 @@ class Budgeting:
 
     def _baseline(self, version: str) -> Baseline | None:
         """Return the baseline that a row was measured by; None where it is gone since."""
-        root, model = baselines_root(), self._config.model
-        if version not in baselines.versions(root, model):
-            return None
-        return baselines.load(root, model, version)
+        key = ("baseline", version)
+        if key not in self._memo:
+            root, model = baselines_root(), self._config.model
+            known = version in baselines.versions(root, model)
+            self._memo[key] = baselines.load(root, model, version) if known else None
+        found: Baseline | None = self._memo[key]
+        return found
 
     def _results(self, start: datetime, end: datetime, part: Part) -> list[ResultRow]:
         """Return the verdicts of a span, those of this decision among them; read once."""
         asked = (start, end, part)
         if asked not in self._read:
-            self._read[asked] = {r.window: r for r in self._past.results(start, end, part)}
+            self._read[asked] = self._past.results(start, end, part)
         mine = {
             w: row
             for (p, w), row in self._done.items()
             if p == part and start <= w.start and w.end <= end
         }
-        known = self._read[asked] | mine
+        if not mine:
+            return self._read[asked]
+        known = {r.window: r for r in self._read[asked]} | mine
         return [known[w] for w in sorted(known)]
 
     def _shifts(self, row: ResultRow, baseline: Baseline) -> dict[str, float]:
         if row.part != "performance":
             return {}
         age = row.as_of - row.window.end
-        return age_shifts(baseline.reference, age, self._config.labels.deadline)
+        key = ("shifts", baseline.version, age)
+        if key not in self._memo:
+            deadline = self._config.labels.deadline
+            self._memo[key] = age_shifts(baseline.reference, age, deadline)
+        found: dict[str, float] = self._memo[key]
+        return found
 
     def _found(self, row: ResultRow, baseline: Baseline) -> Found:
         shifts = self._shifts(row, baseline)

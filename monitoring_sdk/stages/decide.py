@@ -73,6 +73,8 @@ def changed_rows(
     """Tell rows that are to be judged from those whose newest verdict is on the same labels.
 
     That verdict stands as it was given: under its own date, beside the windows that were known.
+    So does one on labels of a later moment: a step that is walked again, or by a second worker
+    that is behind, has nothing to add to it.
     """
     fresh, known = [], []
     for row in rows:
@@ -85,8 +87,12 @@ def changed_rows(
 
 
 def _same(row: ResultRow, newest: ResultRow) -> bool:
-    names = ("baseline", "settings", "fingerprint")
-    return newest.status != "error" and all(getattr(row, n) == getattr(newest, n) for n in names)
+    if newest.status == "error" or (row.baseline, row.settings) != (
+        newest.baseline,
+        newest.settings,
+    ):
+        return False
+    return row.fingerprint == newest.fingerprint or row.as_of < newest.as_of
 
 
 def decide_window(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from bisect import bisect_left, bisect_right
+import gc
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from monitoring_sdk.adapters import baselines
+from monitoring_sdk.adapters.baselines import baselines_root
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.calendar import quieted
@@ -19,7 +23,6 @@ from monitoring_sdk.feedback import Epoch, Feedback
 from monitoring_sdk.incidents import advance
 from monitoring_sdk.report import Check, Incident, Trigger
 from monitoring_sdk.stages.alarms import Budgeting
-from monitoring_sdk.stages.handle import baseline_for
 from monitoring_sdk.stages.steps import step_as_of, walk
 from monitoring_sdk.window import Window
 
@@ -38,30 +41,33 @@ class Replayed:
 
     def __init__(self, feedback: Sequence[Feedback] = (), epochs: Sequence[Epoch] = ()) -> None:
         self._feedback, self._epochs = list(feedback), list(epochs)
-        self._rows: dict[Part, dict[Window, ResultRow]] = {"data": {}, "performance": {}}
-        self._order: dict[Part, list[Window]] = {"data": [], "performance": []}
+        # In order of time; starts beside the rows, for most windows are looked back on often.
+        self._rows: dict[Part, list[ResultRow]] = {"data": [], "performance": []}
+        self._starts: dict[Part, list[datetime]] = {"data": [], "performance": []}
         self._known: list[Incident] = []
 
     def keep(self, row: ResultRow) -> None:
         """Keep a verdict in the place of the one before it."""
-        if row.window not in self._rows[row.part]:
-            order = self._order[row.part]
-            order.insert(bisect_right(order, row.window), row.window)
-        self._rows[row.part][row.window] = row
+        rows, starts = self._rows[row.part], self._starts[row.part]
+        at = bisect_left(starts, row.window.start)
+        if self.row(row.window, row.part) is not None:
+            rows[at] = row
+        else:
+            rows.insert(at, row)
+            starts.insert(at, row.window.start)
 
     def row(self, window: Window, part: Part) -> ResultRow | None:
         """Return the verdict on a part of a window."""
-        return self._rows[part].get(window)
+        rows, at = self._rows[part], bisect_left(self._starts[part], window.start)
+        found = rows[at] if at < len(rows) else None
+        return found if found is not None and found.window == window else None
 
     def between(self, start: datetime, end: datetime, part: Part) -> list[ResultRow]:
         """Return the verdicts on the windows inside `[start, end)`, in order of time."""
-        order, rows = self._order[part], self._rows[part]
-        at = bisect_left(order, start, key=lambda w: w.start)
-        found = []
-        for window in order[at:]:
-            if window.end > end:
-                break
-            found.append(rows[window])
+        starts = self._starts[part]
+        found = self._rows[part][bisect_left(starts, start) : bisect_left(starts, end)]
+        while found and found[-1].window.end > end:
+            found.pop()
         return found
 
     def set_incident(self, incident: Incident) -> None:
@@ -126,11 +132,12 @@ def stored(config: MonitorConfig, windows: Sequence[Window], store: Store) -> St
     span = windows[0].start, windows[-1].end
     data = {r.window: r for r in store.results(config.model, *span, "data")}
     numbers = config.settings_hash()[:_NUMBERS]
+    every = baselines.every(baselines_root(), config.model)
     for window in windows:
         row = data.get(window)
         if row is None or row.settings[:_NUMBERS] != numbers or row.status == "error":
             return None
-        baseline = baseline_for(config, window)
+        baseline = baselines.valid_for(every, window)
         if row.baseline != baseline.version or baseline.watching is None:
             return None
     found = store.results(config.model, *span, "performance", newest=False)
@@ -159,6 +166,7 @@ def replay(
         What was decided so far, which grows.
     """
     labelled, at = list(known.performance), 0
+    settings = config.settings_hash()
     memo: dict[Any, Values] = {}
     for window in windows:
         as_of = step_as_of(config, window)
@@ -170,7 +178,7 @@ def replay(
         checks: list[Check] = []
         for row in sorted(rows, key=lambda r: (r.window, r.revision)):
             before = past.row(row.window, row.part)
-            (judged,) = quieted(config, [budgeting.judge(_restated(row, config))])
+            (judged,) = quieted(config, [budgeting.judge(_restated(row, config, settings))])
             past.keep(judged)
             if _counts(judged, before):
                 checks += judged.checks
@@ -183,9 +191,11 @@ def replay(
         yield window
 
 
-def _restated(row: ResultRow, config: MonitorConfig) -> ResultRow:
+def _restated(row: ResultRow, config: MonitorConfig, settings: str) -> ResultRow:
+    if row.settings == settings:
+        return row
     checks = tuple(restated(c, config.thresholds) for c in row.checks)
-    return dataclasses.replace(row, checks=checks, settings=config.settings_hash())
+    return dataclasses.replace(row, checks=checks, settings=settings)
 
 
 def _counts(row: ResultRow, before: ResultRow | None) -> bool:
@@ -206,13 +216,27 @@ def replayed(
         store = open_store(read_only=True)
     except StoreError:
         store = None
-    known = None if store is None else stored(config, windows, store)
+    # What is read and judged stays to the end: the collector would walk it again and again.
+    with _uncollected():
+        known = None if store is None else stored(config, windows, store)
     if store is None or known is None:
         passing = open_store("sqlite://")
         for i, _ in enumerate(walk(config, windows, passing), start=1):
             progress("windows", i, len(windows))
         return passing
     past = Replayed(store.feedback(config.model), store.epochs(config.model))
-    for i, _ in enumerate(replay(config, windows, known, past), start=1):
-        progress("windows", i, len(windows))
+    with _uncollected():
+        for i, _ in enumerate(replay(config, windows, known, past), start=1):
+            progress("windows", i, len(windows))
     return past
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
