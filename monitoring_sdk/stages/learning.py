@@ -123,8 +123,7 @@ class Learning:
             return [], ()
         judged = {r.window: r for r in self._results(start, end, "performance")}
         pairs = [(r, judged.get(r.window)) for r in chosen]
-        stamp = [(r.window.end, r.revision, p.revision if p else 0) for r, p in pairs]
-        return pairs, tuple(stamp)
+        return pairs, tuple((_mark(r), _mark(p)) for r, p in pairs)
 
     def _seen(self, baseline: Baseline, row: ResultRow, labelled: ResultRow | None) -> Seen:
         own = self._found(row, baseline)
@@ -161,6 +160,11 @@ class Learning:
 
     def _troubled(self, row: ResultRow) -> bool:
         return any(i.covers(row.window) for i in self._incidents)
+
+
+def _mark(row: ResultRow | None) -> tuple[object, ...]:
+    """Tell a verdict from every other one: its revision is not known before it is stored."""
+    return () if row is None else (row.window.end, row.settings, row.fingerprint, row.as_of)
 
 
 def _either(first: Found, second: Found) -> Found:
