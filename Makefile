@@ -35,8 +35,9 @@ install: $(INSTALLED)
 demo: $(INSTALLED)
 	$(BIN)/python -m examples.flights demo
 
+# One thread a process. The many processes that tests start share compiled files.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -27,6 +27,11 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors: many tests wait for a server or a process."""
+    return (os.cpu_count() or 1) + 1
+
+
 @dataclass(frozen=True)
 class PrefectServer:
     """A running server: its environment for child processes, and a client of its API."""

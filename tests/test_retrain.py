@@ -105,9 +105,28 @@ def ask(store: Store, at: datetime) -> Trigger:
     return asked
 
 
+@pytest.fixture(scope="module")
+def trained() -> dict[Any, Any]:
+    """What was trained and scored in this module: the same champion and moment give the same."""
+    return {}
+
+
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def run(monkeypatch: pytest.MonkeyPatch, trained: dict[Any, Any]) -> Iterator[Any]:
     """Run the flow's own function, its hops as plain functions, without a server."""
+
+    def once(function: Any) -> Any:
+        def call(config: MonitorConfig, *arguments: Any) -> Any:
+            served = training.current(trainer.model_root(config)).version
+            key = (function.__name__, served, *arguments)
+            if key not in trained:
+                trained[key] = function(config, *arguments)
+            return trained[key]
+
+        return call
+
+    for name in ("retrain", "reference"):
+        monkeypatch.setattr(trainer, name, once(getattr(trainer, name)))
     for name in ("compare_models", "save_model", "fit_new_baseline", "publish_model"):
         monkeypatch.setattr(flow_module, name, getattr(flow_module, name).fn)
     monkeypatch.setattr(flow_module, "whole", lambda value: value)
