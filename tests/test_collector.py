@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -30,7 +31,7 @@ from schemathesis.specs.openapi.checks import (
 
 from monitoring_sdk import ModelMonitor
 from monitoring_sdk.adapters.collector import CollectorLimits, application
-from monitoring_sdk.adapters.collector_intake import Intake
+from monitoring_sdk.adapters.collector_intake import MOMENT, Intake, Job
 from monitoring_sdk.adapters.collector_keys import make_key, revoke_key
 from monitoring_sdk.adapters.sending import ARROW, as_arrow
 from monitoring_sdk.errors import StoreError
@@ -105,6 +106,14 @@ REFUSED = [
     ([row("a", size="big")], 422, "rows.size"),
     ([row("a", size={"x": 1})], 422, "rows.size"),
     (5, 422, "rows"),
+    (
+        [
+            row(i, timestamp=f"20{20 + i // 336}-{i // 28 % 12 + 1:02}-{i % 28 + 1:02}T00:00:00Z")
+            for i in range(401)
+        ],
+        422,
+        "rows.timestamp",
+    ),
 ]
 
 
@@ -136,6 +145,33 @@ def test_a_body_is_limited_as_it_comes_and_unpacked(collector: Collector) -> Non
 def test_a_folder_is_of_one_collector(collector: Collector) -> None:
     with pytest.raises(StoreError, match="another collector"):
         Intake(collector.folder / "log")
+
+
+def test_ids_are_known_for_a_month_and_forgotten_after_two(tmp_path: Path) -> None:
+    days = [20_000.0]
+    intake = Intake(tmp_path, clock=lambda: days[0] * 86_400)
+
+    def new(*ids: bytes) -> int:
+        moments = pa.array([datetime(2024, 3, 1, tzinfo=UTC)] * len(ids), pa.timestamp("us", "UTC"))
+        rows = pa.table({"id": pa.array(ids), MOMENT: moments})
+        job = Job("served", "predictions", rows, list(ids))
+        assert intake.submit(job)
+        return job.done.result(timeout=20)
+
+    assert new(b"a", b"b") == 2
+    days[0] += 30
+    assert new(b"a", b"c") == 1
+    # A clock that goes back remembers as before.
+    days[0] -= 40
+    assert new(b"a", b"c") == 0
+    days[0] += 40 + 30
+    assert new(b"a", b"c") == 1
+    intake.close()
+    with sqlite3.connect(tmp_path / "collector.db") as base:
+        (tables,) = base.execute(
+            "select count(*) from sqlite_master where name like 'seen%'"
+        ).fetchone()
+    assert tables == 2
 
 
 def test_a_model_that_asks_too_often_is_told_to_wait(tmp_path: Path) -> None:

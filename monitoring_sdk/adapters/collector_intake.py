@@ -1,10 +1,10 @@
 """What the collector takes: rows and their ids in one transaction, then Parquet files.
 
 A row's id and the row itself are committed together by SQLite, which syncs before it says so. The
-ids stay, as hashes on disk, so that a repeated row is known after a restart too, and memory does
-not grow with them. The rows wait in the same database until they are filed: first the name of the
-file is committed, then the file is written, then the rows are removed, so that whoever is killed
-in between starts over with the same file.
+ids stay for a month or two, as hashes on disk, so that a repeated row is known after a restart too,
+and neither memory nor the disk grows with them for ever. The rows wait in the same database until
+they are filed: first the name of the file is committed, then the file is written, then the rows are
+removed, so that whoever is killed in between starts over with the same file.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +33,11 @@ QUEUE_JOBS, GROUP_JOBS = 64, 32
 FILE_BYTES = 64 * 2**20
 MOMENT = "__moment"
 
+REMEMBERED_DAYS = 30
+"""An id is known for so long at least, and for twice as long at most."""
+
+_DAY = 86_400
 _TABLES = """
-create table if not exists seen (space text, id blob, primary key (space, id)) without rowid;
 create table if not exists pending (
   seq integer primary key autoincrement, model text, kind text, file text, rows blob
 );
@@ -50,6 +55,42 @@ class Job:
     done: Future[int] = field(default_factory=Future)
 
 
+class _Ids:
+    """Hashes of the ids that were taken, a table for every thirty days: the oldest go as one."""
+
+    def __init__(self, base: sqlite3.Connection) -> None:
+        self._base = base
+        self._at = -1
+        self._insert = ""
+
+    def turn(self, now: float) -> None:
+        """Begin a new table where it is time, and forget the one before the last."""
+        at = int(now // _DAY) // REMEMBERED_DAYS
+        if at <= self._at:
+            return
+        known = self._known()
+        at = max([at, *known])
+        table = "(space text, id blob, primary key (space, id)) without rowid"
+        for wanted in (at - 1, at):
+            self._base.execute(f"create table if not exists seen_{wanted} {table}")
+        for old in known:
+            if old < at - 1:
+                self._base.execute(f"drop table seen_{old}")
+        self._at = at
+        self._insert = (
+            f"insert or ignore into seen_{at} select ?1, ?2 where not exists"
+            f" (select 1 from seen_{at - 1} where space = ?1 and id = ?2)"
+        )
+
+    def add(self, space: str, identity: bytes) -> bool:
+        """Keep an id; say whether it is new."""
+        return self._base.execute(self._insert, (space, identity)).rowcount == 1
+
+    def _known(self) -> list[int]:
+        named = "select name from sqlite_master where type = 'table' and name glob 'seen_[0-9]*'"
+        return [int(name.removeprefix("seen_")) for (name,) in self._base.execute(named)]
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     base = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
     for pragma in ("journal_mode=wal", "synchronous=full", "cache_size=-65536"):
@@ -60,9 +101,11 @@ def _connect(path: Path) -> sqlite3.Connection:
 class Intake:
     """Takes rows durably, each id once, and files them every `every` seconds."""
 
-    def __init__(self, root: Path, every: float = 30.0) -> None:
+    def __init__(
+        self, root: Path, every: float = 30.0, clock: Callable[[], float] = time.time
+    ) -> None:
         root.mkdir(parents=True, exist_ok=True)
-        self._root, self._every = root, every
+        self._root, self._every, self._clock = root, every, clock
         path = root / "collector.db"
         self._guard = sqlite3.connect(
             root / "collector.lock", timeout=0, isolation_level=None, check_same_thread=False
@@ -75,6 +118,7 @@ class Intake:
             raise StoreError(f"{root}: another collector files its rows here") from None
         self._base = _connect(path)
         self._base.executescript(_TABLES)
+        self._ids = _Ids(self._base)
         sync_folder(root)
         self._jobs: queue.Queue[Job | None] = queue.Queue(QUEUE_JOBS)
         self._stop = threading.Event()
@@ -113,11 +157,14 @@ class Intake:
         """Commit several requests at once: they share one sync of the disk."""
         try:
             self._base.execute("begin immediate")
+            self._ids.turn(self._clock())
             taken = [self._insert(job) for job in jobs]
             self._base.execute("commit")
         except Exception as error:
             with contextlib.suppress(sqlite3.Error):
                 self._base.execute("rollback")
+            # A table that was begun is gone with the rest.
+            self._ids = _Ids(self._base)
             log.error("rows could not be taken: %s", type(error).__name__)
             for job in jobs:
                 job.done.set_exception(
@@ -129,8 +176,7 @@ class Intake:
 
     def _insert(self, job: Job) -> int:
         space = f"{job.model}/{job.kind}"
-        insert = "insert or ignore into seen values (?, ?)"
-        new = [self._base.execute(insert, (space, i)).rowcount == 1 for i in job.ids]
+        new = [self._ids.add(space, i) for i in job.ids]
         rows = job.rows if all(new) else job.rows.filter(pa.array(new))
         if rows.num_rows:
             self._base.execute(

@@ -20,6 +20,9 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.preflight import fits
 
+MOST_DAYS = 400
+"""Of the rows of one request."""
+
 
 class BadRowsError(Exception):
     """Rows that are not taken: the status, where, what is wrong, what came, what is allowed."""
@@ -115,6 +118,12 @@ def checked(table: pa.Table, config: MonitorConfig, kind: str, most: int, now: d
             raise BadRowsError(422, f"rows.{at.column}", "holds what is no moment") from None
         if moments.null_count:
             raise BadRowsError(422, f"rows.{at.column}", "holds what is no moment")
+        days = pc.count_distinct(pc.floor_temporal(moments, unit="day")).as_py()
+        if days > MOST_DAYS:
+            # Each day has a file of its own.
+            raise BadRowsError(
+                422, f"rows.{at.column}", "spans too many days", days, [f"<= {MOST_DAYS} days"]
+            )
         if pa.types.is_string(table.schema.field(at.column).type):
             place = table.column_names.index(at.column)
             table = table.set_column(place, at.column, moments)

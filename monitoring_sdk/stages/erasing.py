@@ -92,6 +92,11 @@ def erase(
     for spec in _sources(config):
         found = _local_files(spec, unreached)
         files |= dict.fromkeys(found, columns)
+    if (logs / "collector.db").exists():
+        unreached.append(
+            "collector.db: rows that were taken and are not filed yet (run it again in a minute), "
+            "and hashes of ids, which are forgotten after 60 days"
+        )
     erased = [
         done
         for path, names in files.items()
