@@ -23,8 +23,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from monitoring_sdk.adapters.inference_log import sync_folder, write_days
+from monitoring_sdk.adapters.inference_log import write_days
 from monitoring_sdk.adapters.sending import as_arrow
+from monitoring_sdk.adapters.whole_files import sync_folder
 from monitoring_sdk.errors import StoreError
 
 log = logging.getLogger("monitoring_sdk.collector")

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from monitoring_sdk.adapters.whole_files import appearing
 from monitoring_sdk.errors import ConfigError
 
 _NOBODY = {"model": "", "salt": "00" * 16, "hash": "00" * 32}
@@ -32,13 +33,8 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
 
 def _write(path: Path, keys: dict[str, dict[str, str]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as out:
-        json.dump({"schema": 1, "keys": keys}, out, indent=1)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(draft, path)
+    with appearing(path, mode=0o600, durable=True) as out:
+        out.write(json.dumps({"schema": 1, "keys": keys}, indent=1).encode())
 
 
 def make_key(path: Path, model: str, now: datetime) -> str:

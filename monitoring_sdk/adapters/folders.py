@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from monitoring_sdk.adapters.sources.listing import redacted
+from monitoring_sdk.adapters.whole_files import appearing
 from monitoring_sdk.errors import ConfigError, MonitoringError
 
 # What is put there is seen once all of it has arrived; elsewhere a draft is renamed.
@@ -91,13 +91,14 @@ def write(path: Path, content: bytes) -> None:
         _remote(path).fs.pipe_file(_remote(path).path, content)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not is_remote(path):
+        with appearing(path) as out:
+            out.write(content)
+        return
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         draft.write_bytes(content)
-        if is_remote(path):
-            _remote(path).fs.mv(_remote(draft).path, _remote(path).path)
-        else:
-            os.replace(draft, path)
+        _remote(path).fs.mv(_remote(draft).path, _remote(path).path)
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)

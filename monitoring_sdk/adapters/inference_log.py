@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from monitoring_sdk.adapters.whole_files import appearing
 
 PARTITION = "date"
 PREDICTIONS, LABELS = "predictions", "labels"
@@ -43,25 +44,10 @@ def write_days(
         part = rows.filter(pc.equal(days, day))
         place = folder / kind / f"{PARTITION}={day}"
         place.mkdir(parents=True, exist_ok=True)
-        draft = place / f".{name}.tmp"
-        with open(draft, "wb") as out:
-            pq.write_table(part, out, compression="zstd")
-            out.flush()
-            os.fsync(out.fileno())
         written.append(place / f"{name}.parquet")
-        os.replace(draft, written[-1])
-        sync_folder(place)
+        with appearing(written[-1], durable=True) as out:
+            pq.write_table(part, out, compression="zstd")
     return written
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk know the names in a folder, where the system can."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def note(folder: Path, text: str, at: datetime) -> Path:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import uuid
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from monitoring_sdk.adapters.whole_files import appearing
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.profile.levels import canonical_level
 
@@ -74,34 +75,27 @@ def erase_rows(path: Path, ids: Mapping[str, str]) -> Erased | None:
             found = sum(int(np.count_nonzero(h)) for h in hits)
             if not found:
                 return None
-            draft = path.with_name(f".{uuid.uuid4().hex}.tmp")
-            try:
-                _rewrite(file, draft, ids)
-                shutil.copymode(path, draft)
+            with appearing(path, durable=True) as out:
+                os.chmod(out.fileno(), stat.S_IMODE(before.st_mode))
+                _rewrite(file, out, ids)
                 now = path.stat()
                 if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
                     raise SourceError(f"{path}: changed while it was written anew; run it again")
-                os.replace(draft, path)
-            finally:
-                draft.unlink(missing_ok=True)
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"{path}: cannot be written anew: {type(error).__name__}") from None
     return Erased(path, found)
 
 
-def _rewrite(file: pq.ParquetFile, draft: Path, ids: Mapping[str, str]) -> None:
+def _rewrite(file: pq.ParquetFile, out: BinaryIO, ids: Mapping[str, str]) -> None:
     """Write a file's other rows, a row group as one, in its own schema and compression."""
     meta = file.metadata
     codec = meta.row_group(0).column(0).compression.lower() if meta.num_row_groups else "zstd"
     compression = "none" if codec == "uncompressed" else codec
-    with open(draft, "wb") as out:
-        with pq.ParquetWriter(out, file.schema_arrow, compression=compression) as writer:
-            for index in range(meta.num_row_groups):
-                table = file.read_row_group(index)
-                kept = [b.filter(pa.array(~_hits(b, ids))) for b in table.to_batches()]
-                writer.write_table(pa.Table.from_batches(kept, table.schema))
-        out.flush()
-        os.fsync(out.fileno())
+    with pq.ParquetWriter(out, file.schema_arrow, compression=compression) as writer:
+        for index in range(meta.num_row_groups):
+            table = file.read_row_group(index)
+            kept = [b.filter(pa.array(~_hits(b, ids))) for b in table.to_batches()]
+            writer.write_table(pa.Table.from_batches(kept, table.schema))
 
 
 def _hits(batch: pa.RecordBatch, ids: Mapping[str, str]) -> NDArray[np.bool_]:
