@@ -73,7 +73,9 @@ def score(
     """
     day = flights.sort_values(["timestamp", "id"])
     probability, latency = np.empty(len(day)), np.empty(len(day))
-    for rows in day.groupby(day["timestamp"].dt.floor("h")).indices.values():
+    hour = day["timestamp"].dt.floor("h").to_numpy()
+    ends = [*(np.flatnonzero(hour[1:] != hour[:-1]) + 1).tolist(), len(day)]
+    for rows in map(slice, [0, *ends[:-1]], ends):
         batch = day.iloc[rows]
         started = clock()
         probability[rows] = predict(model, batch)
