@@ -7,6 +7,7 @@ from datetime import datetime
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_UI_URL
 
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.notify import DeliverySummary
@@ -49,7 +50,8 @@ def _links(config: MonitorConfig) -> dict[str, str]:
     """Return where people can read on: the model's page, and the run in the UI."""
     links = {
         "report": stages.page_address(config.model),
-        "run": flow_run.ui_url,
+        # Of a server that ends with the command Prefect says "None/flow-runs/...".
+        "run": flow_run.ui_url if PREFECT_UI_URL.value() else None,
     }
     return {name: address for name, address in links.items() if address}
 

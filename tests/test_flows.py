@@ -23,6 +23,7 @@ from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError, MonitoringError, SourceError
+from tasks import act
 from tasks.hop import window_label
 from tasks.publish import artifact_key
 
@@ -92,6 +93,17 @@ def monitor_day(number: int, **more: Any) -> dict[str, Any]:
     """Run the flow `monitor` for a day of the small model."""
     report: dict[str, Any] = call_flow("monitor", model=MODEL, window_end=day(number + 1), **more)
     return report
+
+
+def test_a_run_is_linked_to_where_there_is_a_page_of_it(
+    config: MonitorConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "0f" * 16)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:4200/api"}):
+        assert act._links(config)["run"].startswith("http://127.0.0.1:4200/flow-runs/flow-run/0f")
+    # The server of one command ends with it.
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert "run" not in act._links(config)
 
 
 class TestWindow:
