@@ -25,6 +25,12 @@ def trigger_of(found: sa.Row[Any]) -> Trigger:
     )
 
 
+def read_trigger(connection: sa.Connection, identity: str) -> Trigger | None:
+    """Return the trigger of an id."""
+    found = connection.execute(sa.select(trigger).where(trigger.c.id == identity)).first()
+    return None if found is None else trigger_of(found)
+
+
 def read_triggers(
     connection: sa.Connection, model: str | None, *, unasked: bool = False
 ) -> list[Trigger]:
