@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 from postgres_server import PostgresServer, installed, postgres_server
 from slack_server import SlackServer
+from webhook_receiver import Receiver
 
 RECORDED_SECONDS = 20.0
 BUSY_SECONDS = 20.0
@@ -155,4 +156,11 @@ def fresh_store(request: pytest.FixtureRequest) -> str:
 def slack() -> Iterator[SlackServer]:
     """A stand-in for Slack on the loopback address."""
     with SlackServer() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver of webhooks on the loopback address."""
+    with Receiver() as server:
         yield server
