@@ -64,12 +64,12 @@ class Callbacks:
         known = self._fresh()
         # A database need not take any text; who asks for none is looked for as well.
         asked = trigger_id if _ID.fullmatch(trigger_id) else _NO_ID
-        found = self._triggers().trigger(asked)
-        hook = known.get("" if found is None else found.model)
+        store = self._triggers()
+        hook = known.get(store.model_of_trigger(asked) or "")
         right = is_signed(self._nobody if hook is None else hook[1], headers, body, now)
         # What was signed for one trigger says nothing of another.
         mine = hmac.compare_digest(headers.get(ID, "").encode(), asked.encode())
-        return found if right & mine and hook is not None else None
+        return store.trigger(asked) if right & mine and hook is not None else None
 
     def record(self, trigger: Trigger, said: OutcomeBody, now: datetime) -> bool:
         """Write what is said to have come of a trigger; False when it was said before.
