@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import feedback_model
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from monitoring_sdk import cli, stages
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig, parse_config
 from monitoring_sdk.metrics.paired import paired_difference
@@ -203,3 +208,44 @@ def test_a_source_that_is_gone_broken_or_slow_loses_nothing(
     monkeypatch.setattr(challenger, "join_rows", lambda *_: time.sleep(1))
     monkeypatch.setattr(challenger, "_span", lambda *_: None)
     assert said(store, config) == "not compared: no result within 0 s"
+
+
+def test_the_outcome_says_it_on_the_terminal_as_json_and_in_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONITORING_STORE", f"sqlite:///{tmp_path}/store.db")
+    feedback_model.write_monitor(tmp_path, monkeypatch)
+    monitor(tmp_path, ROWS, labels(ROWS))
+    path = tmp_path / "monitors" / f"{feedback_model.MODEL}.yaml"
+    own = {
+        "predictions: nowhere.parquet": f"predictions: {tmp_path}/rows.parquet, "
+        f"labels: {tmp_path}/labels.parquet",
+        "columns: {": "columns: {id: id, label: y_true, model_version: version, ",
+        "window: ": 'versions: {champion: "7", shadow: ["8"]}\nwindow: ',
+    }
+    text = path.read_text()
+    for old, new in own.items():
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    with contextlib.closing(open_store()) as store:
+        config = stages.find_config(feedback_model.MODEL)[0]
+        for number in range(1, DAYS + 1):
+            feedback_model.decide(config, store, number, "drift")
+        stages.deliver_triggers(store, now=feedback_model.NOW)
+        (trigger,) = store.triggers()
+        call = ["retraining", trigger.id, "--outcome", "promoted", "--by", "ann", "--json"]
+        ran = CliRunner().invoke(cli.main, call)
+        assert ran.exit_code == 0, ran.output
+        outcome = json.loads(ran.stdout)["trigger"]["outcome"]
+        assert re.fullmatch(
+            r"promoted, said by ann; challenger 8: accuracy 0\.9\d+ against 0\.\d+, better by .*"
+            r" on 1,200 rows of 7 days; an epoch of prediction, performance, estimate starts",
+            outcome,
+        )
+        assert outcome in CliRunner().invoke(cli.main, ["retraining", trigger.id]).stdout
+        (note,) = [
+            m.message for m in store.messages() if m.message.transition == "retraining:promoted"
+        ]
+        assert outcome in note.payload["text"]
+        assert outcome in note.payload["blocks"][0]["text"]["text"]
