@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,17 +130,19 @@ def filed(folder: Path) -> tuple[int, int]:
     return ids.num_rows, len(ids.column("id").unique())
 
 
-def started(folder: Path) -> tuple[subprocess.Popen[bytes], int, str]:
+def started(
+    folder: Path, monitor: str = MONITOR, environ: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], int, str]:
     """Start a collector in a folder; return it with its port and a key."""
-    (folder / "monitors").mkdir()
-    (folder / "monitors" / "served.yaml").write_text(MONITOR)
+    (folder / "monitors").mkdir(exist_ok=True)
+    (folder / "monitors" / "served.yaml").write_text(monitor)
     key = make_key(folder / "keys.json", "served", datetime.now(UTC))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     command = "from monitoring_sdk.cli import main; main()"
     options = ["serve", "--port", str(port), "--log", "log", "--keys", "keys.json"]
-    process = subprocess.Popen([sys.executable, "-c", command, *options], cwd=folder)
+    process = subprocess.Popen([sys.executable, "-c", command, *options], cwd=folder, env=environ)
     retries = urllib3.Retry(connect=12, backoff_factor=0.1)
     urllib3.PoolManager(retries=retries).request("GET", f"http://127.0.0.1:{port}/health")
     return process, port, key

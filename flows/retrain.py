@@ -79,7 +79,7 @@ def _replace(
         outcome: Any = compare_models(config, trainer, as_of)
         if not outcome.better:
             text = f"kept the model that serves: {outcome.reason}"
-            replacing.write_outcome(store, trigger, text, KEPT)
+            replacing.write_outcome(store, config, trigger, text, KEPT)
             return KEPT, text
         version, reason = save_model(config, trainer, whole(outcome)), outcome.reason
         # From here on the decision stands, whatever becomes of this process.
@@ -90,7 +90,7 @@ def _replace(
     baseline = fit_new_baseline(config, trainer, version, as_of)
     publish_model(config, trainer, version)
     text = replacing.promoted_text(version, reason, baseline)
-    replacing.write_outcome(store, trigger, text, PROMOTED)
+    replacing.write_outcome(store, config, trigger, text, PROMOTED)
     return PROMOTED, text
 
 

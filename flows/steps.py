@@ -70,7 +70,7 @@ def scheduled_start() -> datetime:
 
 def follow_up(config: MonitorConfig, report: Report, store: Store) -> None:
     """Send what the outbox holds for this model; the run's graph shows which of the two it was."""
-    outcomes.look_after(store, stages.clock(), config.model)
+    outcomes.look_after(store, stages.clock(), config.model, [config])
     if due(store, config.model, ALERTS):
         send_slack_alert(config, whole(report), store)
     if due(store, config.model, TRIGGERS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 from postgres_server import PostgresServer, installed, postgres_server
 from slack_server import SlackServer
+from webhook_receiver import Receiver
 
 RECORDED_SECONDS = 20.0
 BUSY_SECONDS = 20.0
@@ -102,6 +103,32 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
         yield PrefectServer(environment, api, folder)
 
 
+@pytest.fixture
+def prefect(prefect_server: PrefectServer) -> Iterator[PrefectServer]:
+    """Have this process speak with the server."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        yield prefect_server
+
+
+@pytest.fixture
+def deployed(prefect: PrefectServer) -> Iterator[Callable[..., str]]:
+    """Make a deployment of a flow that has some parameters; it is gone after the test."""
+    made: list[str] = []
+
+    def make(name: str, *parameters: str) -> str:
+        flow = prefect.post("flows/", {"name": name})["id"]
+        schema = {"type": "object", "properties": {p: {"title": p} for p in parameters}}
+        body = {"name": "shop", "flow_id": flow, "parameter_openapi_schema": schema}
+        made.append(prefect.post("deployments/", body)["id"])
+        return made[-1]
+
+    yield make
+    for deployment in made:
+        prefect.api.delete(f"deployments/{deployment}").raise_for_status()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """Start a PostgreSQL, where its programs are installed."""
@@ -155,4 +182,11 @@ def fresh_store(request: pytest.FixtureRequest) -> str:
 def slack() -> Iterator[SlackServer]:
     """A stand-in for Slack on the loopback address."""
     with SlackServer() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver of webhooks on the loopback address."""
+    with Receiver() as server:
         yield server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import signal
 import socket
 import sqlite3
@@ -19,6 +20,7 @@ import httpx
 import pandas as pd
 import pyarrow as pa
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,11 +32,16 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from monitoring_sdk import ModelMonitor
+from monitoring_sdk.adapters import signing
 from monitoring_sdk.adapters.collector import CollectorLimits, application
 from monitoring_sdk.adapters.collector_intake import MOMENT, Intake, Job
 from monitoring_sdk.adapters.collector_keys import make_key, revoke_key
 from monitoring_sdk.adapters.sending import ARROW, as_arrow
+from monitoring_sdk.adapters.store import open_store
+from monitoring_sdk.decision import Decision, incident_id, trigger_id
 from monitoring_sdk.errors import StoreError
+from monitoring_sdk.report import Incident, Trigger
+from monitoring_sdk.window import Window
 
 # One client: each new one reads every certificate there is.
 CLIENT = httpx.Client(verify=False)
@@ -45,7 +52,9 @@ source: {predictions: log/served/predictions, labels: log/served/labels}
 columns: {id: id, timestamp: timestamp, prediction: prediction, label: label,
           label_timestamp: label_timestamp, numeric: [size]}
 window: {every: 1d}
+retraining: {hook: {webhook: "http://127.0.0.1:9/", secret: TRAIN_SECRET}}
 """
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class Collector:
@@ -58,11 +67,15 @@ class Collector:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.store = f"sqlite:///{folder}/store.db"
 
     def start(self) -> None:
         command = "from monitoring_sdk.cli import main; main()"
         options = ["serve", "--port", str(self.port), "--log", "log", "--keys", "keys.json"]
-        self.process = subprocess.Popen([sys.executable, "-c", command, *options], cwd=self.folder)
+        environ = {**os.environ, "MONITORING_STORE": self.store, "TRAIN_SECRET": SECRET}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", command, *options], cwd=self.folder, env=environ
+        )
         for _ in range(600):
             try:
                 CLIENT.get(f"{self.url}/health")
@@ -271,15 +284,41 @@ SOME = settings(max_examples=8, suppress_health_check=list(HealthCheck))
 MORE = settings(max_examples=20, suppress_health_check=list(HealthCheck))
 
 
+class Signed(requests.auth.AuthBase):
+    """Signs what goes out, whatever it is."""
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+
+    def __call__(self, request: Any) -> Any:
+        body = request.body or b""
+        body = body.encode() if isinstance(body, str) else body
+        request.headers.update(signing.sign(SECRET, self.identity, datetime.now(UTC), body))
+        return request
+
+
+def triggered(collector: Collector) -> str:
+    """Record a trigger whose outcome is awaited."""
+    window = Window(datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 2, tzinfo=UTC))
+    incident = Incident(incident_id("served", window), "served", window.end, None, ("drift",))
+    asked = Trigger(trigger_id(incident.id), "served", incident.id, "x", window.end, "sent")
+    store = open_store(collector.store)
+    with store.deciding("served", holder="t", now=window.end) as tx:
+        tx.save(Decision("served", window, window.end, (), incident, asked))
+    store.close()
+    return asked.id
+
+
 def test_the_openapi_document_holds_for_any_request(collector: Collector) -> None:
     schema = schemathesis.openapi.from_dict(CLIENT.get(f"{collector.url}/openapi.json").json())
     schema.config.update(base_url=collector.url)
     key = {"Authorization": f"Bearer {collector.key}"}
-    statuses = set()
+    trigger = triggered(collector)
+    statuses, told = set(), set()
 
-    def judge(case: schemathesis.Case, headers: dict[str, str]) -> None:
-        answer = case.call_and_validate(headers=headers, checks=CHECKS)
-        statuses.add(answer.status_code)
+    def judge(case: schemathesis.Case, headers: dict[str, str], **more: Any) -> None:
+        answer = case.call_and_validate(headers=headers, checks=CHECKS, **more)
+        (told if "trigger_id" in case.path_parameters else statuses).add(answer.status_code)
         collector.taken += answer.json()["new"] if answer.status_code == 202 else 0
 
     def ask(operation: Any) -> None:
@@ -289,6 +328,10 @@ def test_the_openapi_document_holds_for_any_request(collector: Collector) -> Non
         @given(cases)
         def as_described_or_not(case: schemathesis.Case) -> None:
             judge(case, {})
+            if "trigger_id" in case.path_parameters:
+                case.path_parameters = {"trigger_id": trigger}
+                judge(case, {}, auth=Signed(trigger))
+                return
             if case.path_parameters:
                 case.path_parameters = {"model": "served"}
             judge(case, key)
@@ -311,9 +354,13 @@ def test_the_openapi_document_holds_for_any_request(collector: Collector) -> Non
     for found in schema.get_all_operations():
         operation = found.ok()
         ask(operation)
-        if operation.method.upper() == "POST":
+        if "{model}" in operation.path:
             fill(operation)
     assert {200, 202, 401, 422} <= statuses
+    assert {200, 401, 409, 422} <= told
+    store = open_store(collector.store)
+    assert store.triggers("served")[0].state in ("promoted", "kept")
+    store.close()
 
 
 def test_rows_are_taken_once_whatever_happens(collector: Collector, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from monitoring_sdk.adapters.hooks import CommandSender, DeploymentSender
 from monitoring_sdk.adapters.notify import deliver, senders_of_environment
 from monitoring_sdk.adapters.slack import SlackSender
 from monitoring_sdk.adapters.store import open_store
+from monitoring_sdk.adapters.webhook import secret_called
 
 WORKER = Path(__file__).with_name("deciding_worker.py")
 LATER = timedelta(hours=2)
@@ -364,32 +365,6 @@ def test_a_command_that_does_not_end_is_ended_with_its_children(store, tmp_path)
     assert not mark.exists()
 
 
-@pytest.fixture
-def prefect(prefect_server):
-    """Speak with a real server."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
-        yield prefect_server
-
-
-@pytest.fixture
-def deployed(prefect):
-    """Make a deployment of a flow that has some parameters; it is gone after the test."""
-    made = []
-
-    def make(name, *parameters):
-        flow = prefect.post("flows/", {"name": name})["id"]
-        schema = {"type": "object", "properties": {p: {"title": p} for p in parameters}}
-        body = {"name": "shop", "flow_id": flow, "parameter_openapi_schema": schema}
-        made.append(prefect.post("deployments/", body)["id"])
-        return made[-1]
-
-    yield make
-    for deployment in made:
-        prefect.api.delete(f"deployments/{deployment}").raise_for_status()
-
-
 def hook_runs(server, deployment):
     found = server.post(
         "flow_runs/filter", {"deployments": {"id": {"any_": [deployment]}}}
@@ -477,6 +452,16 @@ def free_port(held):
     """Bind a port and do not listen: a connection is refused."""
     held.bind(("127.0.0.1", 0))
     return held.getsockname()[1]
+
+
+@pytest.mark.server
+def test_a_secret_is_a_variable_or_a_block_of_prefect(prefect):
+    from prefect.blocks.system import Secret
+
+    Secret(value="from a block").save("train-shop", overwrite=True)
+    assert secret_called("train-shop", {}) == "from a block"
+    assert secret_called("train-shop", {"train-shop": "from a variable"}) == "from a variable"
+    assert secret_called("train-nothing", {}) is None
 
 
 def test_the_environment_says_how_to_send(monkeypatch):

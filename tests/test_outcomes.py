@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from feedback_model import HOUR, MODEL, NOW, decide, told, window, write_monitor
 
 from monitoring_sdk import cli, stages
 from monitoring_sdk.adapters.outbox import REPLY_TO
-from monitoring_sdk.adapters.prefect_calls import RunEnd
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import message_id
 from monitoring_sdk.report import Trigger
 from monitoring_sdk.stages import feedback, outcomes
+from monitoring_sdk.stages.answers import OF_THE_MODEL
 
 PLAIN = 'retraining: {when: [drift], cooldown: 0d, hook: {command: ["true"]}}'
 DAY = timedelta(days=1)
@@ -160,9 +160,12 @@ class TestOutcome:
         options = (trigger.id, "--outcome", "promoted", "--model-version", "8", "--by", "ann")
         assert document(*options)["changed"]
         (epoch,) = store.epochs(MODEL)
-        assert epoch.families == ("prediction", "performance", "estimate")
+        assert epoch.families == OF_THE_MODEL == ("prediction", "performance", "estimate")
         assert epoch.valid_from == window(stages.find_config(MODEL)[0], 2).end
-        assert str(only(store).outcome).startswith("promoted 8, said by ann")
+        assert str(only(store).outcome) == (
+            "promoted 8, said by ann; not compared: the monitor file names no labels; "
+            "an epoch of prediction, performance, estimate starts"
+        )
         assert not document(*options)["changed"]
         assert len(store.epochs(MODEL)) == 1
         assert notes(store) == ["retraining:promoted"]
@@ -188,31 +191,52 @@ class TestOutcome:
             outcomes.look_after(store, at + hours * HOUR)
         assert notes(store) == ["retraining:unanswered"]
 
+    @pytest.mark.server
     @pytest.mark.parametrize(
-        ("end", "state"),
+        ("end", "said", "state"),
         [
-            (RunEnd("FAILED", "Failed", "no memory"), "failed"),
-            (RunEnd("CRASHED", "Crashed", None), "failed"),
-            (RunEnd("COMPLETED", "Promoted", "version 8"), "promoted"),
-            (RunEnd("COMPLETED", "Kept", None), "kept"),
-            (RunEnd("COMPLETED", "Completed", None), "finished"),
+            (("FAILED", "Failed"), "no memory", "failed"),
+            (("CRASHED", "Crashed"), None, "failed"),
+            (("COMPLETED", "Promoted"), "version 8", "promoted"),
+            (("COMPLETED", "Kept"), None, "kept"),
+            (("COMPLETED", "Completed"), None, "finished"),
         ],
     )
     def test_the_run_of_a_deployment_says_how_it_ended(
-        self, folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch, end: RunEnd, state: str
+        self,
+        folder: Path,
+        store: Store,
+        prefect: PrefectServer,
+        deployed: Callable[..., str],
+        end: tuple[str, str],
+        said: str | None,
+        state: str,
     ):
-        config = config_with(folder, "{when: [drift], hook: {deployment: train/shop}}")
-        run = str(uuid.uuid4())
-        calls = "monitoring_sdk.adapters.prefect_calls"
-        monkeypatch.setattr(f"{calls}.start_run", lambda *_: run)
-        monkeypatch.setattr(f"{calls}.emit_triggered", lambda *_: True)
-        monkeypatch.setattr(f"{calls}.run_end", lambda found: end if found == run else None)
+        # The trigger's id is the run's key, and a server knows the runs of all tests.
+        flow = f"train-{end[1].lower()}"
+        deployed(flow, "model")
+        config = config_with(folder, f"{{when: [drift], hook: {{deployment: {flow}/shop}}}}")
+        # A file elsewhere than in the folder of monitors.
+        (folder / "monitors" / f"{MODEL}.yaml").unlink()
         decide(config, store, 1, "drift")
-        stages.deliver_triggers(store, now=NOW)
+        stages.deliver_triggers(store, now=NOW, configs=[config])
+        (row,) = [r for r in store.messages() if r.message.transition == "trigger"]
+        run = (row.receipt or {})["flow_run"]
+        outcomes.look_after(store, NOW, configs=[config])
+        assert only(store).state == "sent"
+        ended = {"type": end[0], "name": end[1], "message": said}
+        prefect.post(f"flow_runs/{run}/set_state", {"state": ended, "force": True})
+        outcomes.look_after(store, NOW)
+        assert only(store).state == "sent"
         for _ in range(2):
-            outcomes.look_after(store, NOW)
+            outcomes.look_after(store, NOW, configs=[config])
         assert only(store).state == state
         assert notes(store) == [f"retraining:{state}"]
+        told = str(only(store).outcome)
+        assert told.startswith(f"the run ended {end[1]}" + (f": {said}" if said else ""))
+        assert ("not compared: " in told) is (state in ("promoted", "kept"))
+        began = [e.families for e in store.epochs(MODEL)]
+        assert began == ([OF_THE_MODEL] if state == "promoted" else [])
 
     def test_it_is_listed_and_shown(self, folder: Path, store: Store):
         assert monitoring().stdout == "no retraining was asked for\n"

@@ -274,10 +274,13 @@ def test_one_open_incident_a_model_is_held_by_the_database(store):
 def test_outcomes_of_triggers(store):
     decide(store, 0, (check(0),))
     (trigger,) = store.triggers()
-    store.set_outcome(trigger.id, "accuracy 0.91", "done")
-    assert (store.triggers()[0].outcome, store.triggers()[0].state) == ("accuracy 0.91", "done")
-    with pytest.raises(StoreError, match="no trigger nope"):
-        store.set_outcome("nope", None, "done")
+    with store.deciding(MODEL, holder="t", now=NOW) as tx:
+        assert tx.answer(trigger.id, "kept", "accuracy 0.91", ["kept"])
+        assert not tx.answer(trigger.id, "failed", "no", ["kept"])
+        assert not tx.answer("nope", "kept", None, ())
+    assert store.trigger(trigger.id) == store.triggers()[0]
+    assert (store.triggers()[0].outcome, store.triggers()[0].state) == ("accuracy 0.91", "kept")
+    assert store.trigger("nope") is None
 
 
 def test_profiles_are_kept_by_key(store):

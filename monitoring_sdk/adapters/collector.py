@@ -25,8 +25,10 @@ from starlette.routing import Route
 from monitoring_sdk.adapters.collector_intake import Intake, Job
 from monitoring_sdk.adapters.collector_keys import Keys
 from monitoring_sdk.adapters.collector_openapi import document
+from monitoring_sdk.adapters.collector_outcome import Outcomes, outcome_endpoint
 from monitoring_sdk.adapters.collector_rows import BadRowsError, checked, decoded, unpacked
 from monitoring_sdk.adapters.inference_log import KINDS
+from monitoring_sdk.adapters.outcome_body import OUTCOME_PATH
 from monitoring_sdk.config import MODEL_NAME, MonitorConfig, load_config
 from monitoring_sdk.errors import MonitoringError, StoreError
 
@@ -45,7 +47,11 @@ class CollectorLimits:
 
 
 def application(
-    monitors: Path, folder: Path, keys: Path, limits: CollectorLimits | None = None
+    monitors: Path,
+    folder: Path,
+    keys: Path,
+    limits: CollectorLimits | None = None,
+    outcomes: Outcomes | None = None,
 ) -> Starlette:
     """Return the collector of the models in a folder of monitor files.
 
@@ -55,6 +61,8 @@ def application(
         Folder of monitor files; folder under which each model's log is written.
     keys : Path
         The file that `monitoring serve key` writes.
+    outcomes : Outcomes, optional
+        What came of retrainings is taken too, and written there.
 
     Raises
     ------
@@ -77,7 +85,11 @@ def application(
         return JSONResponse({"status": "ok"})
 
     async def described(_: Request) -> JSONResponse:
-        return JSONResponse(document(version("monitoring-sdk")))
+        return JSONResponse(document(version("monitoring-sdk"), outcomes is not None))
+
+    def allow(model: str) -> None:
+        if not limiter.hit(rate, model):
+            raise HTTPException(429, "too many requests", headers={"Retry-After": "1"})
 
     def endpoint(kind: str) -> Callable[[Request], Any]:
         async def take(request: Request) -> JSONResponse:
@@ -86,8 +98,7 @@ def application(
             if not known.known(model, key) or scheme.lower() != "bearer":
                 bearer = {"WWW-Authenticate": "Bearer"}
                 raise HTTPException(401, "no key of this model", headers=bearer)
-            if not limiter.hit(rate, model):
-                raise HTTPException(429, "too many requests", headers={"Retry-After": "1"})
+            allow(model)
             config = _config(monitors, model)
             body = await _body(request, allowed.body_bytes)
             job = await asyncio.to_thread(_job, request, config, kind, body, allowed)
@@ -102,6 +113,9 @@ def application(
 
     routes = [Route("/health", health), Route("/openapi.json", described)]
     routes += [Route(f"/v1/models/{{model}}/{k}", endpoint(k), methods=["POST"]) for k in KINDS]
+    if outcomes is not None:
+        tell = outcome_endpoint(outcomes, _body, allow)
+        routes.append(Route(OUTCOME_PATH, tell, methods=["POST"]))
     handlers: Any = {
         HTTPException: _on_http,
         BadRowsError: _on_bad,

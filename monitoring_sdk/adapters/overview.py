@@ -11,7 +11,7 @@ from monitoring_sdk.adapters.feedback import read_epochs, read_feedback
 from monitoring_sdk.adapters.incident_rows import incident_of
 from monitoring_sdk.adapters.results import judged, row_of, select_newest
 from monitoring_sdk.adapters.schema import incident, lease, result
-from monitoring_sdk.adapters.trigger_rows import read_triggers
+from monitoring_sdk.adapters.trigger_rows import read_model, read_trigger, read_triggers
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.feedback import Epoch, Feedback
 from monitoring_sdk.report import Incident, Trigger
@@ -58,6 +58,16 @@ class Overview:
         """
         with self._reading() as connection:
             return read_triggers(connection, model, unasked=unasked)
+
+    def model_of_trigger(self, identity: str) -> str | None:
+        """Return the model of a trigger's id; it takes as long where there is none."""
+        with self._reading() as connection:
+            return read_model(connection, identity)
+
+    def trigger(self, identity: str) -> Trigger | None:
+        """Return the trigger of an id."""
+        with self._reading() as connection:
+            return read_trigger(connection, identity)
 
     def feedback(self, model: str | None = None) -> list[Feedback]:
         """Return what people said, of one model or of all, oldest first."""

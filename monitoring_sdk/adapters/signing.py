@@ -27,6 +27,14 @@ def _key(secret: str) -> bytes:
         raise ValueError("what follows whsec_ is no base64") from None
 
 
+def is_usable(secret: str) -> bool:
+    """Say whether a secret can be read: what follows `whsec_` must be base64."""
+    try:
+        return bool(_key(secret))
+    except ValueError:
+        return False
+
+
 def sign(secret: str, identity: str, at: datetime, body: bytes) -> dict[str, str]:
     """Return the headers that sign a body.
 

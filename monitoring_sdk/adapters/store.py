@@ -21,9 +21,8 @@ from monitoring_sdk.adapters.deciding import Deciding
 from monitoring_sdk.adapters.outbox import Claimed, OutboxRow, OutboxState
 from monitoring_sdk.adapters.overview import Overview
 from monitoring_sdk.adapters.schema import outbox as outbox_table
-from monitoring_sdk.adapters.schema import profile, result, trigger
+from monitoring_sdk.adapters.schema import profile, result
 from monitoring_sdk.decision import Part, ResultRow
-from monitoring_sdk.errors import StoreError
 from monitoring_sdk.feedback import Feedback
 from monitoring_sdk.window import Window
 
@@ -191,23 +190,6 @@ class Store(Overview):
         """
         with self._reading() as connection:
             return results.read_history(connection, model, keys, before, limit)
-
-    def set_outcome(self, trigger_id: str, outcome: str | None, state: str) -> None:
-        """Write what came of a trigger.
-
-        Raises
-        ------
-        StoreError
-            When there is no such trigger.
-        """
-        with self._writing("cannot write the outcome") as connection:
-            written = connection.execute(
-                trigger.update()
-                .where(trigger.c.id == trigger_id)
-                .values(outcome=outcome, state=state)
-            )
-            if written.rowcount == 0:
-                raise StoreError(f"there is no trigger {trigger_id}")
 
     def save_profile(
         self,

@@ -25,6 +25,18 @@ def trigger_of(found: sa.Row[Any]) -> Trigger:
     )
 
 
+def read_model(connection: sa.Connection, identity: str) -> str | None:
+    """Return the model of a trigger, by a query that has one row for any id."""
+    query = sa.select(sa.func.max(trigger.c.model)).where(trigger.c.id == identity)
+    return connection.execute(query).scalar_one()
+
+
+def read_trigger(connection: sa.Connection, identity: str) -> Trigger | None:
+    """Return the trigger of an id."""
+    found = connection.execute(sa.select(trigger).where(trigger.c.id == identity)).first()
+    return None if found is None else trigger_of(found)
+
+
 def read_triggers(
     connection: sa.Connection, model: str | None, *, unasked: bool = False
 ) -> list[Trigger]:

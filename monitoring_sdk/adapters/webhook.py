@@ -7,13 +7,14 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from typing import Any
 
 from monitoring_sdk.adapters.outbox import Claimed
 from monitoring_sdk.adapters.outcome import Outcome
+from monitoring_sdk.adapters.outcome_body import OUTCOME_PATH
 from monitoring_sdk.adapters.prefect_calls import read_secret
 from monitoring_sdk.adapters.signing import sign
 from monitoring_sdk.config_retraining import Hook
@@ -36,8 +37,19 @@ def secret_called(name: str, environ: Mapping[str, str] | None = None) -> str | 
     return environ.get(name) or read_secret(name)
 
 
-def webhook_body(message: Message) -> bytes:
+def collector_url(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return where the receiver can answer: `MONITORING_URL`, unless it holds a password."""
+    found = (os.environ if environ is None else environ).get("MONITORING_URL", "").rstrip("/")
+    return found if found and "@" not in found else None
+
+
+def webhook_body(message: Message, collector: str | None = None) -> bytes:
     """Return what a webhook is sent; the same bytes each time.
+
+    Parameters
+    ----------
+    collector : str, optional
+        Address of the collector that takes the outcome.
 
     Examples
     --------
@@ -46,7 +58,7 @@ def webhook_body(message: Message) -> bytes:
     >>> json.loads(webhook_body(message))["data"]["model"]
     'flights'
     """
-    document = {
+    document: dict[str, Any] = {
         "type": "retraining.triggered",
         "timestamp": message.payload["window_end"],
         "data": {
@@ -57,6 +69,9 @@ def webhook_body(message: Message) -> bytes:
             "reason": message.payload.get("reason"),
         },
     }
+    if collector:
+        path = OUTCOME_PATH.format(trigger_id=message.payload["trigger_id"])
+        document["data"]["callback"] = f"{collector}{path}"
     return json.dumps(document, sort_keys=True).encode()
 
 
@@ -73,11 +88,14 @@ class WebhookSender:
         Receivers compare the moment of signing with their own.
     timeout : float
         Seconds.
+    collector : str, optional
+        Address of the collector, where the receiver can say what came of it.
     """
 
     hook_of: Callable[[str], Hook | None]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     timeout: float = TIMEOUT_SECONDS
+    collector: str | None = field(default_factory=collector_url)
 
     @property
     def patience(self) -> timedelta:
@@ -101,7 +119,7 @@ class WebhookSender:
                 "retry",
                 "what `secret` names is neither an environment variable nor a Prefect Secret block",
             )
-        body = webhook_body(message)
+        body = webhook_body(message, self.collector)
         try:
             signed = sign(secret, message.payload["trigger_id"], self.clock(), body)
         except ValueError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from monitoring_sdk.cli.feedback import login_name
@@ -19,7 +21,7 @@ from monitoring_sdk.cli.options import common, emit
 @common
 def retraining(
     identity: str | None,
-    outcome: str | None,
+    outcome: Literal["promoted", "kept", "failed"] | None,
     model_version: str | None,
     approve: bool,
     decline: bool,
@@ -49,7 +51,14 @@ def retraining(
     changed = False
     if outcome is not None:
         changed = outcomes.record(
-            store, found, outcome, said_by=who, now=now, version=model_version, reason=reason
+            store,
+            stages.find_config(found.model)[0],
+            found,
+            outcome,
+            said_by=who,
+            now=now,
+            version=model_version,
+            reason=reason,
         )
     elif chosen:
         changed = outcomes.decide_approval(

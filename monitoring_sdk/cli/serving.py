@@ -27,15 +27,17 @@ KEYS = click.option(
 def serve(
     ctx: click.Context, host: str, port: int, log: Path | None, keys: Path, as_json: bool
 ) -> None:
-    """Take predictions and labels over HTTP, until Ctrl-C."""
+    """Take predictions, labels and outcomes of retrainings over HTTP, until Ctrl-C."""
     if ctx.invoked_subcommand is not None:
         return
     import uvicorn
 
     from monitoring_sdk.adapters.collector import application
+    from monitoring_sdk.stages.callbacks import Callbacks
     from monitoring_sdk.stages.handle import monitors_root
 
-    app = application(monitors_root(), log or Path(".monitoring/log"), keys)
+    root = monitors_root()
+    app = application(root, log or Path(".monitoring/log"), keys, outcomes=Callbacks(root))
     click.echo(f"http://{host}:{port}", err=True)
     try:
         uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)

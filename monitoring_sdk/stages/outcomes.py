@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from monitoring_sdk.adapters import prefect_calls
 from monitoring_sdk.adapters.outbox import OutboxRow
-from monitoring_sdk.adapters.store import Deciding, Store
+from monitoring_sdk.adapters.redaction import redact
+from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError, MonitoringError, explain
-from monitoring_sdk.feedback import Epoch, silenced_until
+from monitoring_sdk.feedback import silenced_until
 from monitoring_sdk.render.retraining import Note
 from monitoring_sdk.report import SCHEMA, Trigger
 from monitoring_sdk.retraining import (
     ANSWERED,
     AWAITING,
     DECLINED,
-    FAILED,
     FINISHED,
     KEPT,
     PENDING,
     PROMOTED,
     PROMOTING,
 )
+from monitoring_sdk.stages.answers import Said, answer, settle
 from monitoring_sdk.stages.asking import hook_messages, note
 from monitoring_sdk.stages.handle import find_config
 from monitoring_sdk.stages.steps import worker
 
 SHORTEST = 6
-OF_THE_MODEL = ("prediction", "performance", "estimate")
-"""What starts afresh with a new model: drift of the inputs keeps its reference."""
-_FINAL = (PROMOTED, KEPT, DECLINED)
+Outcome = Literal["promoted", "kept", "failed"]
+"""What can be said from outside."""
 
 
 def find_trigger(store: Store, text: str) -> Trigger:
@@ -54,33 +54,22 @@ def find_trigger(store: Store, text: str) -> Trigger:
     return found[0]
 
 
-def answer(
-    tx: Deciding, config: MonitorConfig, trigger: Trigger, state: str, outcome: str, what: Note
-) -> bool:
-    """Write what came of a trigger, and tell it in the thread; False when that was said before."""
-    if not tx.answer(trigger.id, state, outcome, _FINAL):
-        return False
-    told = dataclasses.replace(trigger, state=state, outcome=outcome)
-    tx.tell(note(config, told, what, tx))
-    return True
-
-
 def record(
     store: Store,
+    config: MonitorConfig,
     trigger: Trigger,
-    outcome: str,
+    outcome: Outcome,
     *,
     said_by: str,
     now: datetime,
     version: str | None = None,
     reason: str | None = None,
 ) -> bool:
-    """Write what somebody says came of a trigger; a promoted model starts an epoch.
+    """Write what somebody says came of a trigger; see `monitoring_sdk.stages.answers.settle`.
 
     Parameters
     ----------
-    outcome : str
-        `promoted`, `kept` or `failed`.
+    outcome : {'promoted', 'kept', 'failed'}
     version : str, optional
         The new model's.
 
@@ -94,37 +83,9 @@ def record(
     ConfigError
         When another outcome was said before, or nothing was asked for yet.
     """
-    if trigger.state == outcome:
-        return False
-    if trigger.state in _FINAL or trigger.state in ("put_off", "lapsed", AWAITING):
-        raise ConfigError(
-            f"trigger {trigger.id} is {trigger.state} and cannot be {outcome}: {trigger.outcome}"
-        )
-    config, _ = find_config(trigger.model)
     text = outcome if version is None else f"{outcome} {version}"
     text += f", said by {said_by}" + (f": {reason}" if reason else "")
-    whats: dict[str, Note] = {PROMOTED: "promoted", KEPT: "kept", FAILED: "failed"}
-    with store.deciding(trigger.model, holder=worker(), now=now) as tx:
-        started = _epoch(tx, config, trigger, version) if outcome == PROMOTED else None
-        if started is not None:
-            text += f"; an epoch of {', '.join(OF_THE_MODEL)} starts"
-        if not answer(tx, config, trigger, outcome, text, whats[outcome]):
-            return False
-        if started is not None:
-            tx.start_epoch(started)
-    return True
-
-
-def _epoch(
-    tx: Deciding, config: MonitorConfig, trigger: Trigger, version: str | None
-) -> Epoch | None:
-    """Return the epoch of a new model: from the first window that is not decided yet."""
-    until = tx.decided_until() or trigger.window_end
-    row = tx.result(config.cadence.ending(trigger.window_end), "data")
-    if row is None or row.baseline is None:
-        return None
-    named = f" {version}" if version else ""
-    return Epoch(config.model, until, row.baseline, OF_THE_MODEL, f"promoted{named}: {trigger.id}")
+    return settle(store, config, trigger, Said(outcome, text, version), now=now)
 
 
 def decide_approval(
@@ -145,7 +106,12 @@ def decide_approval(
     return True
 
 
-def look_after(store: Store, now: datetime, model: str | None = None) -> None:
+def look_after(
+    store: Store,
+    now: datetime,
+    model: str | None = None,
+    configs: Collection[MonitorConfig] = (),
+) -> None:
     """See what came of triggers: how their runs ended, and who has not answered for too long.
 
     Parameters
@@ -154,14 +120,17 @@ def look_after(store: Store, now: datetime, model: str | None = None) -> None:
         By the clock: people and hooks live by it.
     model : str, optional
         One model; by default all.
+    configs : collection of MonitorConfig
+        Of models whose files need not lie in the folder of monitors.
     """
     waiting = [t for t in store.triggers(model) if t.state not in ANSWERED]
     if not waiting:
         return
-    rows = store.messages()
+    rows, known = store.messages(), {c.model: c for c in configs}
     for trigger in waiting:
         with contextlib.suppress(MonitoringError):  # one model's file may be gone
-            _look_at(store, find_config(trigger.model)[0], trigger, rows, now)
+            config = known.get(trigger.model) or find_config(trigger.model)[0]
+            _look_at(store, config, trigger, rows, now)
 
 
 def _look_at(
@@ -179,23 +148,21 @@ def _look_at(
     run = (hook.receipt or {}).get("flow_run")
     ended = prefect_calls.run_end(str(run)) if run and trigger.state == "sent" else None
     if ended is not None:
-        state, what, text = _of_run(ended)
-        with store.deciding(trigger.model, holder=worker(), now=now) as tx:
-            answer(tx, config, trigger, state, text, what)
+        settle(store, config, trigger, _of_run(ended), now=now)
     elif trigger.state in ("sent", FINISHED, PROMOTING):
         _escalate(store, config, trigger, "unanswered", hook, settings.outcome_within, now)
 
 
-def _of_run(ended: prefect_calls.RunEnd) -> tuple[str, Note, str]:
+def _of_run(ended: prefect_calls.RunEnd) -> Said:
     """Read a run's end: a flow may name its last state `Promoted` or `Kept`."""
-    said = f": {ended.message}" if ended.message else ""
+    text = f"the run ended {ended.name}" + (f": {redact(ended.message)}" if ended.message else "")
     if ended.type != "COMPLETED":
-        return FAILED, "failed", f"the run ended {ended.name}{said}"
+        return Said("failed", text)
     if ended.name.lower() == PROMOTED:
-        return PROMOTED, "promoted", f"the run ended {ended.name}{said}"
+        return Said("promoted", text)
     if ended.name.lower() == KEPT:
-        return KEPT, "kept", f"the run ended {ended.name}{said}"
-    return FINISHED, "finished", f"the run ended {ended.name}, without saying what came of it"
+        return Said("kept", text)
+    return Said("finished", f"the run ended {ended.name}, without saying what came of it")
 
 
 def _escalate(

@@ -7,7 +7,6 @@ itself, publishes it twice or fits a second baseline.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import tempfile
 from datetime import datetime
@@ -24,11 +23,12 @@ from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.config_sections import SourceSpec
 from monitoring_sdk.errors import BaselineError, ConfigError
+from monitoring_sdk.render.retraining import Note
 from monitoring_sdk.report import Trigger
 from monitoring_sdk.retraining import PROMOTED, PROMOTING
-from monitoring_sdk.stages.asking import note
+from monitoring_sdk.stages.answers import answer
 from monitoring_sdk.stages.building import build_baseline
-from monitoring_sdk.stages.handle import find_config, open_predictions
+from monitoring_sdk.stages.handle import open_predictions
 from monitoring_sdk.stages.steps import clock, worker
 from monitoring_sdk.window import Window
 
@@ -101,7 +101,8 @@ def pending_version(trigger: Trigger | None) -> tuple[str, str] | None:
 def begin(store: Store, trigger: Trigger | None, version: str, reason: str) -> None:
     """Write that a challenger is to be promoted, before anything changes."""
     if trigger is not None:
-        store.set_outcome(trigger.id, f"{version}: {reason}", PROMOTING)
+        with store.deciding(trigger.model, holder=worker(), now=clock()) as tx:
+            tx.answer(trigger.id, PROMOTING, f"{version}: {reason}", ())
 
 
 def fit_replacement(
@@ -170,11 +171,15 @@ def promoted_text(version: str, reason: str, baseline: Baseline) -> str:
     return text
 
 
-def write_outcome(store: Store, trigger: Trigger | None, text: str, state: str) -> None:
-    """Write what came of a retraining beside the trigger that asked for it."""
+def write_outcome(
+    store: Store, config: MonitorConfig, trigger: Trigger | None, text: str, state: str
+) -> None:
+    """Write what came of a retraining beside the trigger that asked for it.
+
+    It is so, whatever was said meanwhile; and a promoted model has a baseline of its own, so that
+    no epoch has to start.
+    """
     if trigger is not None:
-        config, _ = find_config(trigger.model)
-        told = dataclasses.replace(trigger, state=state, outcome=text)
         with store.deciding(trigger.model, holder=worker(), now=clock()) as tx:
-            tx.answer(trigger.id, state, text, ())
-            tx.tell(note(config, told, "promoted" if state == PROMOTED else "kept", tx))
+            what: Note = "promoted" if state == PROMOTED else "kept"
+            answer(tx, config, trigger, state, text, what, unless=())
