@@ -114,6 +114,19 @@ def told(
     return [row_of(found).message for found in connection.execute(query.order_by(outbox.c.seq))]
 
 
+def spoken(connection: sa.Connection, model: str, kinds: Collection[str]) -> list[Message]:
+    """Return the messages to people on a model, of some kinds of transition, oldest first.
+
+    The kind of a transition is what stands before its colon.
+    """
+    query = sa.select(outbox).where(
+        outbox.c.model == model,
+        outbox.c.kind.in_(("slack", "apprise")),
+        sa.or_(*(outbox.c.transition.startswith(f"{kind}:") for kind in kinds)),
+    )
+    return [row_of(found).message for found in connection.execute(query.order_by(outbox.c.seq))]
+
+
 def claim(
     connection: sa.Connection,
     now: datetime,
