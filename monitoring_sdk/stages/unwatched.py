@@ -150,7 +150,7 @@ def _tell_crash(
 def crash_notice(run: CrashedRun, links: Mapping[str, str]) -> Notice:
     """Write what is told of a run that crashed."""
     lines = [short(run.message, 500)] if run.message else []
-    lines.append("Its process is gone. What it was to do is done by the next run, or by hand.")
+    lines.append("What it was to look at is looked at by the next run, or by hand.")
     shown = {**links, **({} if run.address is None else {"run": run.address})}
     return Notice(f"{short(run.name)}: the run crashed", lines, {"Run": run.id}, links=shown)
 
