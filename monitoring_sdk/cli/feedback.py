@@ -62,6 +62,9 @@ def incident(
         who = by or login_name()
         effect = feedback.say(store, found, kind, said_by=who, now=stages.clock(), reason=reason)
         changed = effect.said is not None
+        if changed:
+            # What fails is tried again by the next run, as any delivery is.
+            stages.deliver_updates(store)
     document = feedback.incident_document(store, found.id, changed=changed)
     text = incident_text(document)
     if kind is not None and not changed:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from monitoring_sdk.adapters.outbox import REPLY_TO
+from monitoring_sdk.adapters.store import Deciding
 from monitoring_sdk.config_alerts import target_id, target_label
 from monitoring_sdk.decision import Message, message_id
+from monitoring_sdk.render.alerts import amended, verdict_words
+from monitoring_sdk.report import Incident
 from monitoring_sdk.routing import Target
 from monitoring_sdk.stages.grouping import place_of
 
@@ -41,3 +45,32 @@ def answering(lead: Message, transition: str, content: Content, *, first: bool) 
         payload[REPLY_TO] = lead.payload.get(REPLY_TO) or lead.id
     named = message_id(lead.model, lead.incident, identity)
     return Message(named, lead.kind, lead.model, lead.incident, transition, payload)
+
+
+def leads(tx: Deciding, incident: str) -> list[Message]:
+    """Return the first message on an incident in each place, in the order of their coming."""
+    firsts: dict[tuple[str, str | None], Message] = {}
+    for message in tx.told([incident]):
+        firsts.setdefault(place_of(message), message)
+    return list(firsts.values())
+
+
+def updates(
+    tx: Deciding, incident: Incident, lead: Message, transition: str, timezone: str
+) -> Iterator[Message]:
+    """Bring the first message on an incident up to date, where that can be done.
+
+    It says how the incident stands, and what people said of it.
+    """
+    if lead.kind != "slack" or not lead.payload.get("channel"):
+        return
+    said = [verdict_words(f) for f in tx.feedback() if f.incident == incident.id]
+    content = amended(lead.payload, incident, timezone, said)
+    yield Message(
+        message_id(lead.model, lead.id, f"update:{transition}"),
+        "slack_update",
+        lead.model,
+        lead.incident,
+        f"update:{transition}",
+        {"channel": lead.payload["channel"], **content, REPLY_TO: lead.id},
+    )

@@ -13,7 +13,6 @@ from monitoring_sdk.config_alerts import Alerts
 from monitoring_sdk.decision import Message, ResultRow, message_id
 from monitoring_sdk.feedback import silenced_until
 from monitoring_sdk.render.alerts import (
-    amended,
     notification,
     revised_message,
     revised_notification,
@@ -24,7 +23,7 @@ from monitoring_sdk.render.slack import escape, slack_message
 from monitoring_sdk.render.words import title, told
 from monitoring_sdk.report import Incident, Report, timestamp
 from monitoring_sdk.routing import Target, maintained_until, routed, whom
-from monitoring_sdk.stages.addressing import Content, addressed, answering, place
+from monitoring_sdk.stages.addressing import Content, addressed, answering, leads, place, updates
 from monitoring_sdk.stages.fleet import alerts_of
 from monitoring_sdk.stages.flips import flips, new_warnings
 from monitoring_sdk.stages.grouping import grouped, place_of
@@ -138,47 +137,23 @@ def _chart(telling: _Telling, incident: Incident, lead: Message) -> Iterator[Mes
     )
 
 
-def _leads(telling: _Telling, incident: Incident) -> list[Message]:
-    """Return the first message on an incident in each place, in the order of their coming."""
-    firsts: dict[tuple[str, str | None], Message] = {}
-    for message in telling.tx.told([incident.id]):
-        firsts.setdefault(place_of(message), message)
-    return list(firsts.values())
-
-
 def _followed(telling: _Telling, incident: Incident, transition: str) -> Iterator[Message]:
     """Tell on, wherever the incident was told of, and bring the first messages up to date."""
-    leads = _leads(telling, incident)
+    firsts = leads(telling.tx, incident.id)
     checks = told(incident, telling.report, transition)
     goes = routed(telling.alerts, incident.model, checks, telling.config.owner.mention)
     calls: dict[tuple[str, str], str | None] = {(t.kind, place(t)): t.mention for t in goes}
     usual = whom(telling.config.owner.mention, "critical")
-    for n, lead in enumerate(leads):
+    for n, lead in enumerate(firsts):
         kind, at = place_of(lead)
         call = calls.get((kind, at or ""), usual)
         content = telling.content(kind, incident, transition, call)
         yield answering(lead, transition, content, first=n == 0)
-        yield from _update(telling, incident, lead, transition)
+        yield from updates(telling.tx, incident, lead, transition, telling.config.window.timezone)
     if transition.startswith("joined"):
-        known = {place_of(lead) for lead in leads}
+        known = {place_of(lead) for lead in firsts}
         new = [t for t in goes if (t.kind, place(t) or None) not in known]
         yield from _begin(telling, incident, transition, new, first=False)
-
-
-def _update(
-    telling: _Telling, incident: Incident, lead: Message, transition: str
-) -> Iterator[Message]:
-    if lead.kind != "slack" or not lead.payload.get("channel"):
-        return
-    content = amended(lead.payload, incident, telling.config.window.timezone)
-    yield Message(
-        message_id(lead.model, lead.id, f"update:{transition}"),
-        "slack_update",
-        lead.model,
-        lead.incident,
-        f"update:{transition}",
-        {"channel": lead.payload["channel"], **content, REPLY_TO: lead.id},
-    )
 
 
 def _revised(
@@ -192,7 +167,7 @@ def _revised(
     transition = f"revised:{timestamp(telling.report.as_of)}"
     for incident, found in flips(telling.tx, rows):
         kept = [f for f in found if not (f.check.pages and incident.id in spoken_of)]
-        for n, lead in enumerate(_leads(telling, incident) if kept else []):
+        for n, lead in enumerate(leads(telling.tx, incident.id) if kept else []):
             write = revised_message if lead.kind == "slack" else revised_notification
             yield answering(lead, transition, write(model, kept, zone), first=n == 0)
 
