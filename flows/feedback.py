@@ -49,6 +49,8 @@ def feedback(
             store, whole(found), verdict, by=by or UNNAMED, now=stages.clock(), reason=reason
         )
         changed = effect.said is not None
+        if changed:
+            stages.deliver_updates(store)
         document = saying.incident_document(store, found.id, changed=changed)
     finally:
         store.close()

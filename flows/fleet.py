@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from typing import Any
 
 from prefect import flow
@@ -13,11 +14,13 @@ from flows.steps import say, scheduled_start
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.heartbeat import beat, of_each_model
 from monitoring_sdk.adapters.kubernetes import refuse_what_dies_with_the_pod
-from monitoring_sdk.adapters.store import open_store
+from monitoring_sdk.adapters.prefect_calls import crashed_run
+from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.errors import MonitoringError
 from monitoring_sdk.stages.handle import monitor_files
 from monitoring_sdk.stages.stale import stale_models
 from monitoring_sdk.stages.status import standings
+from monitoring_sdk.stages.unwatched import tell_crashed, tell_stale
 from tasks.fleet import look_at_model
 
 # One model at a time: a pass keeps the rows of the one window that is looked at.
@@ -68,11 +71,13 @@ def _row(name: str, future: Any) -> dict[str, Any]:
 
 
 @flow(name="watchdog", persist_result=False)
-def watchdog(fail: bool = True) -> dict[str, Any]:
-    """Say which models were not looked at for two periods.
+def watchdog(fail: bool = True, notify: bool = True, crashed: str | None = None) -> dict[str, Any]:
+    """Say which models were not looked at for two periods, and tell their people once.
 
     Args:
-        fail: Whether the run fails where one is stale, so that an automation can tell people.
+        fail: Whether the run fails where one is stale, so that it is seen here too.
+        notify: Whether those who get a model's alerts are told, once while it is stale.
+        crashed: Id of a run that crashed, of which people are told too; an automation gives it.
 
     Returns:
         The stale models, a line each.
@@ -81,6 +86,9 @@ def watchdog(fail: bool = True) -> dict[str, Any]:
     try:
         now = stages.clock()
         stale = stale_models(standings(store, now), now)
+        if notify:
+            for line in _tell(store, now, crashed):
+                say(line)
     finally:
         store.close()
     for line in stale:
@@ -88,3 +96,12 @@ def watchdog(fail: bool = True) -> dict[str, Any]:
     if stale and fail:
         raise MonitoringError("; ".join(stale))
     return {"schema": 1, "stale": stale}
+
+
+def _tell(store: Store, now: datetime, crashed: str | None) -> list[str]:
+    """Put what is to be told into the outbox, and send it; return what there is to say of it."""
+    lines = tell_stale(store, now).lines
+    if crashed:
+        run = crashed_run(crashed)
+        lines += tell_crashed(store, run, now).lines if run else [f"no run {crashed} crashed"]
+    return [*lines, *stages.deliver_alerts(store, now=now).problems]

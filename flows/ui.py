@@ -52,6 +52,9 @@ def prefect_environment(home: Path, port: int) -> dict[str, str]:
         "PREFECT_HOME": str(home.absolute()),
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # Of runs that the worker starts: `automations.yaml` takes those for dead that send none
+        # for two minutes, and Prefect by itself waits three.
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "DO_NOT_TRACK": "1",
     }
 
@@ -144,7 +147,7 @@ def _answers(port: int) -> bool:
 
 
 def deploy(environment: Mapping[str, str]) -> str:
-    """Create the work pool if need be, and every deployment of `prefect.yaml` on it."""
+    """Create the work pool if need be, every deployment of `prefect.yaml`, and the automations."""
     run_prefect(environment, "work-pool", "create", POOL, "--type", "process", "--overwrite")
     return run_prefect(environment, "deploy", "--all")
 

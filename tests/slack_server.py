@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -254,7 +255,9 @@ class SlackServer:
                 for name, value in {"Content-Type": kind, **(headers or {})}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(text.encode())))
-                self.end_headers()
-                self.wfile.write(text.encode())
+                # Who asked may be gone: a time-out is one of the faults.
+                with contextlib.suppress(ConnectionError):
+                    self.end_headers()
+                    self.wfile.write(text.encode())
 
         return Handler

@@ -33,6 +33,7 @@ from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.report import Check
 from monitoring_sdk.routing import every_target, routed
 from monitoring_sdk.stages.decide import decide_window
+from monitoring_sdk.stages.feedback import say
 from monitoring_sdk.stages.outbox_state import outbox_standing
 from monitoring_sdk.stages.targets import address_of
 from monitoring_sdk.window import Window
@@ -213,6 +214,47 @@ def test_late_labels_amend_the_alert_in_its_thread(store, slack):
         "• 2024-03-01: accuracy 0.1, limit 0.2: no alert any more",
     ]
     assert "@oncall" not in str(amended)
+
+
+def test_who_acknowledged_it_stands_in_the_first_message_once_and_stays_there(store, slack):
+    step(store, config(), 0)
+    go(store, slack)
+    (incident,) = store.incidents("m")
+    for by in ("ann <!channel>", "bob"):
+        say(store, incident, "ack", said_by=by, now=NOW, reason="on it")
+    go(store, slack)
+    (page,) = slack.shown()
+    assert page["edited"] == 1
+    state, context = page["blocks"][1:3]
+    assert "*Open* since" in state["text"]["text"]
+    assert (context["type"], context["elements"][0]["text"]) == (
+        "context", "acknowledged by ann &lt;!channel&gt;: on it",
+    )  # fmt: skip
+    # Nobody is called for it, and the end of the incident keeps it.
+    assert [m for m in slack.replies() if "files" not in m] == []
+    for i in (1, 2, 3):
+        step(store, config(), i, check(i, False))
+    go(store, slack)
+    assert page["edited"] == 2
+    assert "*Closed*" in page["blocks"][1]["text"]["text"]
+    assert page["blocks"][2] == context
+
+
+def test_ack_from_the_command_line_is_seen_in_slack_at_once(slack, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("MONITORING_STORE", f"sqlite:///{tmp_path}/store.db")
+    monkeypatch.setenv("SLACK_BOT_TOKEN", TOKEN)
+    monkeypatch.setenv("SLACK_BASE_URL", slack.base_url)
+    store = open_store()
+    step(store, config(), 0, now=datetime.now(UTC))
+    go(store, slack, datetime.now(UTC))
+    (incident,) = store.incidents("m")
+    for changed in (True, False):
+        command = ["incident", incident.id[:8], "--ack", "--by", "ann", "--json"]
+        done = CliRunner().invoke(main, command)
+        assert json.loads(done.stdout)["changed"] is changed
+    store.close()
+    assert "acknowledged by ann" in str(slack.shown()[0]["blocks"])
+    assert slack.calls.count("chat.update") == 1
 
 
 # --- Where alerts go, and when not ----------------------------------------------------------------

@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from conftest import on_sqlite
 from deciding_worker import CHANNEL, MODEL, NOW, check, day, decide
 from slack_server import TOKEN
@@ -22,6 +23,9 @@ from monitoring_sdk.adapters.notify import deliver, senders_of_environment
 from monitoring_sdk.adapters.slack import SlackSender
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.adapters.webhook import secret_called
+from monitoring_sdk.cli import main
+from monitoring_sdk.errors import ConfigError
+from monitoring_sdk.stages import outbox_state
 
 WORKER = Path(__file__).with_name("deciding_worker.py")
 LATER = timedelta(hours=2)
@@ -74,6 +78,114 @@ def test_what_slack_will_always_refuse_is_dead(store, slack, sender, error):
     assert summary.dead == 1
     assert error in summary.problems[0]
     assert (only(store).state, only(store).detail) == ("dead", error)
+
+
+def test_what_is_dead_is_revived_with_a_patience_of_its_own(store, slack, sender):
+    decide(store, 0, (check(0),))
+    slack.faults.append(("chat.postMessage", "is_archived"))
+    go(store, sender)
+    later = NOW + timedelta(days=20)
+    identity = only(store).message.id
+    assert outbox_state.revive(store, identity[:8].upper(), later) == [identity]
+    row = only(store)
+    assert (row.state, row.attempts, row.detail, row.revived) == ("pending", 0, None, later)
+    # Seven days from now on, not from when it was made.
+    slack.faults.append(("chat.postMessage", 503))
+    assert go(store, sender, later).unknown == 1
+    assert go(store, sender, later + timedelta(days=6)).sent == 1
+    assert slack.delivery_ids() == [identity]
+    assert outbox_state.revive(store, None, later) == []
+    with pytest.raises(ConfigError, match="no dead message has this id"):
+        outbox_state.revive(store, identity, later)
+
+
+def test_a_revived_message_dies_again_after_seven_days(store, slack, sender):
+    decide(store, 0, (check(0),))
+    slack.faults += [("chat.postMessage", "is_archived"), ("chat.postMessage", 429)]
+    go(store, sender)
+    outbox_state.revive(store, None, NOW)
+    assert go(store, sender).retried == 1
+    assert go(store, sender, NOW + timedelta(days=8)).dead == 1
+    assert slack.messages == []
+
+
+@on_sqlite
+def test_a_revived_message_that_had_arrived_is_not_sent_again(store, slack, sender):
+    decide(store, 0, (check(0),))
+    slack.readable = False
+    slack.faults.append(("chat.postMessage", "drop"))
+    assert go(store, sender).unknown == 1
+    assert go(store, sender, NOW + timedelta(days=8)).dead == 1
+    slack.readable = True
+    outbox_state.revive(store, None, NOW + timedelta(days=9))
+    assert go(store, sender, NOW + timedelta(days=9)).sent == 1
+    assert only(store).detail == "found in the channel"
+    assert len(slack.messages) == 1
+
+
+@on_sqlite
+@pytest.mark.parametrize("way", ["token", "webhook"])
+def test_whoever_revives_wants_it_sent_where_nobody_can_look(store, slack, sender, way):
+    if way == "webhook":
+        sender = SlackSender(webhook=slack.webhook_url, timeout=1)
+    decide(store, 0, (check(0),))
+    slack.readable = False
+    method = "webhook" if way == "webhook" else "chat.postMessage"
+    slack.faults.append((method, 404 if way == "webhook" else "channel_not_found"))
+    assert go(store, sender).dead == 1
+    outbox_state.revive(store, None, NOW)
+    # The first attempt since is asked for; what is in doubt after it is not sent again.
+    slack.faults.append((method, "hang"))
+    assert go(store, sender).unknown == 1
+    assert go(store, sender, NOW + LATER).unknown == 1
+    assert len(slack.messages) == 1
+
+
+@on_sqlite
+def test_a_hook_that_is_revived_takes_its_trigger_along(store, tmp_path):
+    program = tmp_path / "hook"
+    run_hook(store, {"command": [str(program)]})
+    assert store.triggers()[0].state == "failed"
+    outbox_state.revive(store, None, NOW)
+    assert store.triggers()[0].state == "pending"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    go(store, CommandSender(), kind="command")
+    assert store.triggers()[0].state == "sent"
+
+
+@on_sqlite
+def test_from_the_command_line_the_dead_are_named_and_revived(
+    store, store_url, slack, sender, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("MONITORING_STORE", store_url)
+    monkeypatch.setenv("MONITORING_MONITORS", str(tmp_path / "none"))
+    monkeypatch.setenv("SLACK_BOT_TOKEN", TOKEN)
+    monkeypatch.setenv("SLACK_BASE_URL", slack.base_url)
+    now = datetime.now(UTC)
+    for i in range(4):
+        decide(store, i, (check(i, "ok" if i else "alert"),), now=now)
+    slack.faults += [("chat.postMessage", "is_archived")] * 2
+    assert go(store, sender, now).dead == 2
+    first, second = (row.message.id for row in store.messages("dead"))
+
+    def called(*arguments):
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    status = json.loads(called("status", "--json"))["outbox"]
+    assert (status["dead"], {p["id"] for p in status["problems"]}) == (2, {first, second})
+    assert f"(--revive {first[:8]})" in called("status")
+    assert "monitoring deliver --revive [ID]" in called("status")
+    one = json.loads(called("deliver", "--revive", first[:8], "--json"))
+    assert (one["revived"], one["sent"], one["outbox"]["dead"]) == ([first], 1, 1)
+    assert json.loads(called("deliver", "--json"))["revived"] == []
+    assert called("deliver", "--revive").startswith("1 revived; 1 sent")
+    assert set(slack.delivery_ids()) == {first, second}
+    wrong = CliRunner().invoke(main, ["deliver", "--revive", "ffffff"])
+    assert wrong.exit_code == 2
+    assert "no dead message has this id" in wrong.stderr
 
 
 def test_a_rate_limit_is_waited_out(store, slack, sender):

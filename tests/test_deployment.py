@@ -12,10 +12,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from conftest import PrefectServer
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from small_model import DRIFT_DAY, MODEL, day, write_small_model
 
 from flows import ui
+from flows.automations import create_missing
 from monitoring_sdk import stages
+from monitoring_sdk.adapters.prefect_calls import crashed_run
 
 pytestmark = pytest.mark.server
 
@@ -135,6 +138,49 @@ def test_a_second_deploy_updates_the_first(
     assert {name: d["id"] for name, d in again.items()} == {
         name: d["id"] for name, d in deployments.items()
     }
+    # What somebody turned off stays so, and both automations are there once.
+    automations = {a["name"]: a for a in prefect_server.post("automations/filter", {})}
+    assert sorted(automations) == ["monitoring-crashed-runs", "monitoring-zombie-runs"]
+    zombie = automations["monitoring-zombie-runs"]["id"]
+    answer = prefect_server.api.patch(f"automations/{zombie}", json={"enabled": False})
+    assert answer.status_code == 204
+    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        assert create_missing() == {"monitoring-zombie-runs": "there already"}
+    found = prefect_server.post("automations/filter", {})
+    assert sorted((a["name"], a["enabled"]) for a in found) == [
+        ("monitoring-crashed-runs", True),
+        ("monitoring-zombie-runs", False),
+    ]
+
+
+def test_a_crash_starts_the_watchdog_with_the_run_but_its_own_does_not(
+    prefect_server: PrefectServer, deployments: dict[str, dict[str, Any]]
+) -> None:
+    def crash(name: str) -> str:
+        path = f"deployments/{deployments[name]['id']}/create_flow_run"
+        run: dict[str, Any] = prefect_server.post(path, {"parameters": {}})
+        state = {"type": "CRASHED", "name": "Crashed", "message": "killed"}
+        prefect_server.post(f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+        return str(run["id"])
+
+    def started() -> list[dict[str, Any]]:
+        watchdog = {"any_": [deployments["watchdog/all-models"]["id"]]}
+        runs = prefect_server.flow_runs(deployment_id=watchdog)
+        return [r for r in runs if "crashed" in r["parameters"]]
+
+    # In this order: an alert for the first would be there before the one for the second.
+    crash("watchdog/all-models")
+    crashed = crash("monitor/flights")
+    (run,) = wait_for(started, 60, "run of the watchdog")
+    assert run["parameters"] == {"crashed": crashed}
+    cancelled = {"state": {"type": "CANCELLED"}, "force": True}
+    prefect_server.post(f"flow_runs/{run['id']}/set_state", cancelled)
+    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        found = crashed_run(crashed)
+        assert found is not None
+        assert (found.message, found.id) == ("killed", crashed)
+        # What did not crash, and what is no run at all, is nothing to tell of.
+        assert crashed_run(str(run["id"])) is crashed_run("nonsense") is None
 
 
 @pytest.mark.parametrize("parameters", [{"notify": "perhaps"}, {"model": ["flights"]}])

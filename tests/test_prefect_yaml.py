@@ -21,17 +21,21 @@ from prefect.cli.deploy._models import (
 )
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
 from prefect.events.schemas.automations import AutomationCore
+from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.server.schemas.schedules import CronSchedule
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
+from flows import ui
+from flows.automations import create_missing, read_automations
 from monitoring_sdk.config import MODEL_NAME
 
 FILE = Path(__file__).parent.parent / "prefect.yaml"
 
 # The name and place for anchors in Prefect's own documentation; its schema does not list it.
 ANCHORS = "definitions"
+HEARTBEAT = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
 
 
 def read() -> dict[str, Any]:
@@ -155,7 +159,7 @@ def test_runs_of_a_deployment_queue_up(deployment: dict[str, Any]) -> None:
 def test_a_deployment_is_described_and_tagged(deployment: dict[str, Any]) -> None:
     assert deployment["description"].strip().endswith(".")
     assert deployment["name"] in deployment["tags"]
-    assert deployment["work_pool"] == {"name": "process"}
+    assert deployment["work_pool"]["name"] == "process"
 
 
 def test_the_monitor_is_scheduled_after_each_day_in_new_york() -> None:
@@ -181,6 +185,29 @@ def test_no_path_of_a_machine_is_in_the_file() -> None:
 def test_the_automation_is_what_prefect_accepts() -> None:
     data = YAML(typ="safe", pure=True).load(FILE.with_name("automations.yaml"))
     (zombie,) = data["automations"]
-    made = AutomationCore.model_validate(zombie)
-    assert "prefect.flow-run.heartbeat" in made.trigger.expect
     assert set(zombie) <= set(AutomationCore.model_fields)
+    (made,) = read_automations()
+    assert "prefect.flow-run.heartbeat" in made.trigger.expect
+
+
+@each
+def test_a_run_sends_heartbeats_often_enough_for_the_automation(deployment: dict[str, Any]) -> None:
+    """Or else it is marked as crashed while it lives: Prefect's own pause is three minutes."""
+    (zombie,) = read_automations()
+    every = int(deployment["work_pool"]["job_variables"]["env"][HEARTBEAT])
+    # Prefect takes no less; three may be lost.
+    assert 30 <= every <= zombie.trigger.within.total_seconds() / 4
+    assert ui.prefect_environment(FILE, 1)[HEARTBEAT] == str(every)
+    # It looks at no runs but these.
+    assert zombie.trigger.match_related["prefect.resource.id"] == ["prefect.tag.monitoring"]
+    assert "monitoring" in deployment["tags"]
+
+
+def test_the_trigger_has_no_key_that_prefect_ignores() -> None:
+    watchdog = next(d for d in DEPLOYMENTS if d["entrypoint"] == "flows.fleet.watchdog")
+    (trigger,) = watchdog["triggers"]
+    assert set(trigger) <= set(DeploymentEventTrigger.model_fields)
+    assert set(trigger["parameters"]) <= set(inspect.signature(flow_of(watchdog).fn).parameters)
+    # The step of `prefect deploy` is a function that is there.
+    ((step,),) = watchdog["build"]
+    assert step == f"{create_missing.__module__}.{create_missing.__name__}"

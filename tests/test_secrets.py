@@ -6,7 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,10 @@ from conftest import PrefectServer
 from private_model import DAYS, RAW, SCRIPT, day, kept_in, monitor
 from ruamel.yaml import YAML
 from slack_server import SlackServer
+from test_collector import Collector, row
 
 from monitoring_sdk import cli, stages
+from monitoring_sdk.adapters.heartbeat import beat
 from monitoring_sdk.adapters.redaction import redact
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import load_config
@@ -32,6 +37,10 @@ SECRETS = {
     "SOURCE_URL": f"postgresql://me:{MARK}-source@127.0.0.1:9/db?sslpassword={MARK}-argument",
     "HOOK_TOKEN": f"{MARK}-hook",
     "HOOK_SECRET": f"{MARK}-signing",
+    # The names of these do not say that they are secret.
+    "HOOK_ADDRESS": f"http://127.0.0.1:9/hooks/{MARK}-address?{MARK}-query",
+    "PAGER": f"json://me:{MARK}-user@127.0.0.1:9/{MARK}-path/?+X-Key={MARK}-header",
+    "MONITORING_HEARTBEAT_URL": f"http://127.0.0.1:9/ping/{MARK}-heartbeat/{{model}}",
 }
 OLD = "2023-11-01"
 STORE = f"postgresql://me:{MARK}-store@127.0.0.1:9/db?connect_timeout=2"
@@ -46,11 +55,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script += f"; print({'${HOOK_TOKEN}'!r}); raise SystemExit(3)"
     hook = {"command": [sys.executable, "-c", script, "${HOOK_TOKEN}"]}
     more = {"retraining": {"when": ["drift"], "hook": hook}, "retention": {"log": "90d"}}
+    more["alerts"] = {"slack": {"channel": "C0123456"}, "apprise": ["${PAGER}"]}
     document = monitor(folder, **more)
     with open(folder / "private.yaml", "w") as out:
         YAML(typ="safe").dump(document, out)
+    document["retraining"]["hook"] = {"webhook": "${HOOK_ADDRESS}", "secret": "HOOK_SECRET"}
+    with open(folder / "webhook.yaml", "w") as out:
+        YAML(typ="safe").dump(document, out)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOOK_TOKEN", "x")
+        patch.setenv("PAGER", "json://x")
         config = load_config(folder / "private.yaml")
     stages.build_baseline(config, now=day(DAYS).start, root=str(folder / "baselines"))
     return folder
@@ -80,9 +94,45 @@ def clean(*texts: str) -> None:
     assert not [t for t in texts if MARK in t]
 
 
+def clean_bytes(folder: Path) -> None:
+    """Assert that no secret is in the bytes of any file, such as a database and its log."""
+    found = [p for p in folder.rglob("*") if p.is_file()]
+    assert found
+    assert not [p for p in found if MARK.encode() in p.read_bytes()]
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Takes nothing, and says in its answer all that it was sent."""
+
+    def _answer(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        said = f"{self.path} {self.headers} ".encode() + sent
+        self.server.heard.append(said)  # type: ignore[attr-defined]
+        self.send_response(500, self.path)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    do_GET = do_POST = _answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def echo() -> Iterator[ThreadingHTTPServer]:
+    """A server that quotes what it was sent."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server.heard = []  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.mark.server
 def test_a_run_leaves_no_secret_and_no_raw_value_anywhere(
-    built: Path, place: Path, prefect_server: PrefectServer
+    built: Path, place: Path, prefect_server: PrefectServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The real flow on a real server: its artifacts, logs and states are looked at too."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -105,18 +155,23 @@ def test_a_run_leaves_no_secret_and_no_raw_value_anywhere(
     store = open_store()
     messages = store.messages()
     store.close()
-    assert {m.message.kind for m in messages} == {"slack", "slack_chart", "command"}
+    assert {m.message.kind for m in messages} == {"slack", "slack_chart", "command", "apprise"}
     detail = [m.detail for m in messages if m.message.kind == "command"]
     assert detail == ["exit status 3: ***"]
     told = called("deliver", "--json", "--debug")
+    status = called("status", "--notify", "--json", "--debug")
+    assert json.loads(status.stdout)["outbox"]["problems"]
     report = called("report", built / "private.yaml")
     assert (told.exit_code, report.exit_code) == (0, 0)
     runs = prefect_server.flow_runs(name={"like_": "private"})
     seen = [json.dumps(runs), *_of_server(prefect_server, runs)]
     assert any("artifacts" in text and "psi" in text for text in seen)
-    everything = [ran.stdout, ran.stderr, told.stdout, told.stderr, *seen]
-    everything += [text for _, text in kept_in(place)]
+    assert any("the heartbeat was not sent" in text for text in seen)
+    everything = [ran.stdout, ran.stderr, told.stdout, told.stderr, status.output, *seen]
+    everything += [caplog.text, *(text for _, text in kept_in(place))]
     clean(*everything, *(t for n, t in kept_in(built / "baselines")))
+    for folder in (place, built / "baselines", prefect_server.folder):
+        clean_bytes(folder)
     kept = {"level of a dropped column", "smallest value", "largest value"}
     for what, raw in RAW.items():
         if what not in kept:
@@ -126,6 +181,74 @@ def test_a_run_leaves_no_secret_and_no_raw_value_anywhere(
     markdown = [a["data"] for a in artifacts if a["type"] == "markdown"]
     assert markdown
     assert not [text for text in markdown if SCRIPT in text]
+
+
+def test_no_address_is_told_or_kept_whatever_its_receiver_answers(
+    built: Path,
+    place: Path,
+    echo: ThreadingHTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A webhook and its signature, Apprise and the heartbeat; of one that is not there, and one
+    that quotes all it was sent."""
+    caplog.set_level("DEBUG")
+    config = load_config(built / "webhook.yaml")
+    window = config.cadence.ending(day(DAYS - 1).end)
+    store = open_store()
+    report = stages.evaluate_window(config, window, window.end, store, notify=True)
+    texts = [json.dumps(report.to_dict())]
+    monkeypatch.setenv("MONITORING_MONITORS", str(place / "monitors"))
+    (place / "monitors").mkdir()
+    shutil.copy(built / "webhook.yaml", place / "monitors" / "private.yaml")
+    for port in (9, echo.server_port):
+        for name in ("HOOK_ADDRESS", "PAGER", "MONITORING_HEARTBEAT_URL"):
+            monkeypatch.setenv(name, SECRETS[name].replace(":9/", f":{port}/"))
+        # The wait of the first attempt is over for the second.
+        later = stages.clock() + timedelta(hours=2 if port != 9 else 0)
+        done = stages.deliver_all(store, now=later)
+        texts += [
+            *done.problems,
+            str(beat("private")),
+            called("alerts", "test", built / "webhook.yaml").output,
+        ]
+    assert len(echo.heard) == 4  # type: ignore[attr-defined]
+    assert all(MARK.encode() in heard for heard in echo.heard)  # type: ignore[attr-defined]
+    assert {r.message.kind for r in store.messages()} >= {"webhook", "apprise"}
+    outcomes = {r.message.kind: r.detail for r in store.messages()}
+    assert (outcomes["webhook"], texts[-2]) == (
+        "status 500",
+        "the heartbeat was not sent: status 500",
+    )
+    store.close()
+    texts += [called("status", "--json").output, called("status").output]
+    # A driver's words, shown by --debug, have the heartbeat's address taken out too.
+    said = redact(f"<urlopen error> {SECRETS['MONITORING_HEARTBEAT_URL']} /ping/{MARK}-heartbeat/m")
+    clean(*texts, caplog.text, said, *(text for _, text in kept_in(place)))
+    clean_bytes(place)
+
+
+def test_a_collector_keeps_and_tells_no_key(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    collector = Collector(tmp_path)
+    collector.start()
+    wrong = f"mk_0123456789ab_{MARK}-key"
+    try:
+        answers = [
+            collector.post([row("a")]),
+            collector.post([row("b")], key=wrong),
+            collector.post([row("c", size="big")]),
+        ]
+    finally:
+        collector.stop()
+    assert [answer.status_code for answer in answers] == [202, 401, 422]
+    texts = [*(f"{a.text} {a.headers}" for a in answers), *capfd.readouterr()]
+    clean(*texts)
+    clean_bytes(tmp_path)
+    secret = collector.key.split("_", 2)[2]
+    assert not [text for text in texts if secret in text]
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
 
 
 def _of_server(server: PrefectServer, runs: list[dict[str, Any]]) -> Iterator[str]:

@@ -33,16 +33,26 @@ _FOR_EVER = frozenset({400, 401, 403, 404, 405, 410, 413, 422})
 def _listening() -> Iterator[StringIO]:
     """Hear what Apprise logs and let nobody else: its lines may hold an address with its secrets.
 
-    The handler is ours alone; Apprise's own way to capture logs would leave them to others too.
+    So may those of urllib3, by which most of its services send. The handlers are ours alone;
+    Apprise's own way to capture logs would leave them to others too.
     """
-    logger, heard = logging.getLogger("apprise"), StringIO()
-    handler = logging.StreamHandler(heard)
+    heard = StringIO()
+    with (
+        _alone("apprise", logging.StreamHandler(heard)),
+        _alone("urllib3", logging.NullHandler()),
+    ):
+        yield heard
+
+
+@contextlib.contextmanager
+def _alone(name: str, handler: logging.Handler) -> Iterator[None]:
+    logger = logging.getLogger(name)
     before = logger.propagate, logger.level
     logger.addHandler(handler)
     logger.propagate = False
     logger.setLevel(logging.WARNING)
     try:
-        yield heard
+        yield
     finally:
         logger.removeHandler(handler)
         logger.propagate, logger.level = before

@@ -199,6 +199,14 @@ class Deciding:
         """
         return outbox.told(self._connection, incidents, transition)
 
+    def spoken(self, kinds: Collection[str]) -> list[Message]:
+        """Return the messages to people on the model, of some kinds of transition."""
+        return outbox.spoken(self._connection, self._model, kinds)
+
+    def evaluated_until(self) -> datetime | None:
+        """Return the end of the newest window that was evaluated, whatever was found."""
+        return results.evaluated_until(self._connection, self._model)
+
     def tell(self, message: Message) -> None:
         """Put a message into the outbox, unless it is there already."""
         outbox.put(self._connection, message, self._now)

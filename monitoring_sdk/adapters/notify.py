@@ -127,7 +127,7 @@ def deliver(
 
 
 def _attempt(claimed: Claimed, sender: Sender, at: datetime) -> Outcome:
-    if at - claimed.row.created > GIVE_UP:
+    if at - (claimed.row.revived or claimed.row.created) > GIVE_UP:
         last = f": {claimed.row.detail}" if claimed.row.detail else ""
         return Outcome("dead", f"not delivered in {GIVE_UP.days} days{last}")
     payload = claimed.message.payload

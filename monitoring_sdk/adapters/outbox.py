@@ -29,7 +29,10 @@ REPLY_WAITS = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A message and how far its delivery has come."""
+    """A message and how far its delivery has come.
+
+    `revived` is when somebody last had it sent again after it was dead, if anybody did.
+    """
 
     message: Message
     state: OutboxState
@@ -39,15 +42,18 @@ class OutboxRow:
     detail: str | None
     receipt: Mapping[str, Any] | None
     version: int
+    revived: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A message that one holder may now send.
 
-    `ambiguous` says that it may have arrived already: an earlier attempt ended in doubt, or its
-    holder vanished in the middle. `thread` is where the message that it answers arrived.
-    `superseded`: a later update of the same message is on its way, or there already.
+    `ambiguous` says that it may have arrived already: an earlier attempt ended in doubt, its
+    holder vanished in the middle, or it was revived. `thread` is where the message that it answers
+    arrived.
+    `superseded`: a later update of the same message is on its way, or there already. `asked_for`:
+    somebody had it sent again, and this is the first attempt since.
     """
 
     row: OutboxRow
@@ -55,6 +61,7 @@ class Claimed:
     ambiguous: bool
     thread: str | None = None
     superseded: bool = False
+    asked_for: bool = False
 
     @property
     def message(self) -> Message:
@@ -76,6 +83,7 @@ def row_of(found: sa.Row[Any]) -> OutboxRow:
         found.detail,
         found.receipt,
         found.version,
+        found.settled if found.state in OPEN else None,
     )
 
 
@@ -114,6 +122,19 @@ def told(
     return [row_of(found).message for found in connection.execute(query.order_by(outbox.c.seq))]
 
 
+def spoken(connection: sa.Connection, model: str, kinds: Collection[str]) -> list[Message]:
+    """Return the messages to people on a model, of some kinds of transition, oldest first.
+
+    The kind of a transition is what stands before its colon.
+    """
+    query = sa.select(outbox).where(
+        outbox.c.model == model,
+        outbox.c.kind.in_(("slack", "apprise")),
+        sa.or_(*(outbox.c.transition.startswith(f"{kind}:") for kind in kinds)),
+    )
+    return [row_of(found).message for found in connection.execute(query.order_by(outbox.c.seq))]
+
+
 def claim(
     connection: sa.Connection,
     now: datetime,
@@ -149,9 +170,11 @@ def claim(
         )
         if taken.rowcount == 1:
             row = dataclasses.replace(row_of(found), version=found.version + 1)
-            doubt = found.state == "unknown" or found.claimed_by is not None
+            gone = found.claimed_by is not None
+            asked = row.revived is not None and not row.attempts and not gone
+            doubt = found.state == "unknown" or gone or asked
             thread, late = _thread(connection, row.message), _superseded(connection, found)
-            claimed.append(Claimed(row, holder, doubt, thread, late))
+            claimed.append(Claimed(row, holder, doubt, thread, late, asked))
     return claimed
 
 
@@ -244,3 +267,31 @@ def settle(
             .values(state="failed" if state == "dead" else state)
         )
     return written.rowcount == 1
+
+
+def revive(connection: sa.Connection, ids: Collection[str], now: datetime) -> None:
+    """Make dead rows pending again; see `Store.revive`.
+
+    `created` stays: it says from when on Slack is searched. An open row that was settled once is
+    one that was revived then.
+    """
+    dead = sa.and_(outbox.c.id.in_(list(ids)), outbox.c.state == "dead")
+    hooks = sa.and_(dead, outbox.c.transition == "trigger")
+    asking = list(connection.execute(sa.select(outbox.c.incident).where(hooks)).scalars())
+    connection.execute(
+        trigger.update()
+        .where(trigger.c.incident.in_(asking), trigger.c.outcome.is_(None))
+        .values(state="pending")
+    )
+    connection.execute(
+        outbox.update()
+        .where(dead)
+        .values(
+            state="pending",
+            attempts=0,
+            next_attempt=now,
+            settled=now,
+            detail=None,
+            version=outbox.c.version + 1,
+        )
+    )

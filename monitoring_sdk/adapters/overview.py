@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
@@ -9,16 +10,18 @@ import sqlalchemy as sa
 
 from monitoring_sdk.adapters.feedback import read_epochs, read_feedback
 from monitoring_sdk.adapters.incident_rows import incident_of
-from monitoring_sdk.adapters.results import judged, row_of, select_newest
-from monitoring_sdk.adapters.schema import incident, lease, result
+from monitoring_sdk.adapters.outbox import OutboxRow, OutboxState, spoken
+from monitoring_sdk.adapters.outbox import row_of as outbox_row
+from monitoring_sdk.adapters.results import evaluated_until, judged, row_of, select_newest
+from monitoring_sdk.adapters.schema import incident, lease, outbox, result
 from monitoring_sdk.adapters.trigger_rows import read_model, read_trigger, read_triggers
-from monitoring_sdk.decision import ResultRow
+from monitoring_sdk.decision import Message, ResultRow
 from monitoring_sdk.feedback import Epoch, Feedback
 from monitoring_sdk.report import Incident, Trigger
 
 
 class Overview:
-    """The part of `Store` that tells of models, incidents, triggers, feedback and epochs."""
+    """The part of `Store` that tells of models, incidents, triggers, messages and feedback."""
 
     def _reading(self) -> AbstractContextManager[sa.Connection]:
         raise NotImplementedError
@@ -90,6 +93,24 @@ class Overview:
         """Return the newest verdicts on a model's windows of a span; see `Deciding.judged`."""
         with self._reading() as connection:
             return judged(connection, model, since, until, lag)
+
+    def messages(self, state: OutboxState | None = None) -> list[OutboxRow]:
+        """Return the outbox, or its rows of one state, in the order of their coming."""
+        query = sa.select(outbox).order_by(outbox.c.seq)
+        if state is not None:
+            query = query.where(outbox.c.state == state)
+        with self._reading() as connection:
+            return [outbox_row(found) for found in connection.execute(query)]
+
+    def evaluated_until(self, model: str) -> datetime | None:
+        """Return the end of a model's newest window that was evaluated, whatever was found."""
+        with self._reading() as connection:
+            return evaluated_until(connection, model)
+
+    def spoken(self, model: str, kinds: Collection[str]) -> list[Message]:
+        """Return the messages to people on a model, of some kinds of transition, oldest first."""
+        with self._reading() as connection:
+            return spoken(connection, model, kinds)
 
     def last_window(self, model: str) -> dict[str, ResultRow]:
         """Return the newest verdicts on a model's newest window, by part; empty without any."""

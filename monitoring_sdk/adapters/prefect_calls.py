@@ -1,4 +1,4 @@
-"""What hooks ask of Prefect: start a run, tell of it, look how it ended, read a secret."""
+"""What is asked of Prefect: start a run, tell of it, look how it ended, read a secret."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ class RunEnd:
     type: str
     name: str
     message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CrashedRun:
+    """A flow run that crashed: what it is called, what it was to do, and where it is shown."""
+
+    id: str
+    name: str
+    parameters: Mapping[str, Any]
+    message: str | None
+    address: str | None
 
 
 def start_run(deployment: str, key: str, offered: Mapping[str, Any]) -> str:
@@ -82,6 +93,22 @@ def run_end(flow_run: str) -> RunEnd | None:
     if state is None or state.type.value not in ENDED:
         return None
     return RunEnd(state.type.value, state.name or "", state.message)
+
+
+def crashed_run(flow_run: str) -> CrashedRun | None:
+    """Return a flow run that crashed; None where there is none such, or no server answers."""
+    from prefect.client.orchestration import get_client
+    from prefect.utilities.urls import url_for
+
+    try:
+        with get_client(sync_client=True) as client:
+            run: Any = client.read_flow_run(uuid.UUID(flow_run))
+    except Exception:
+        return None
+    if run.state is None or run.state.type.value != "CRASHED":
+        return None
+    address = url_for(run)
+    return CrashedRun(str(run.id), run.name, dict(run.parameters), run.state.message, address)
 
 
 def read_secret(name: str) -> str | None:

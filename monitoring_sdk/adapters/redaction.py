@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 # What is shorter than this, such as `true`, would be cut out of innocent words.
 _SHORT = 5
@@ -15,7 +16,16 @@ _IN_URLS = (
     re.compile(r"[?&]\w*(?:password|passwd|token|secret|key|sig)\w*=([^&\s]+)", re.I),
 )
 
-SECRETS = ("SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL", "MONITORING_API_KEY")
+SECRETS = (
+    "SLACK_BOT_TOKEN",
+    "SLACK_WEBHOOK_URL",
+    "MONITORING_API_KEY",
+    "MONITORING_HEARTBEAT_URL",
+)
+# Whose path is the secret: an error may quote it alone.
+_ADDRESSES = ("SLACK_WEBHOOK_URL", "MONITORING_HEARTBEAT_URL")
+_TELLING = 12
+"""So long a part of such a path is no word."""
 
 
 def redact(text: str, environ: Mapping[str, str] | None = None) -> str:
@@ -30,9 +40,14 @@ def redact(text: str, environ: Mapping[str, str] | None = None) -> str:
     'refused: ***'
     >>> redact("no host: abcdefg", {"ORDERS_DB": "postgresql://me:abcdefg@db/orders"})
     'no host: ***'
+    >>> redact("no /5c57ac8e-b1f2", {"MONITORING_HEARTBEAT_URL": "https://a.org/5c57ac8e-b1f2"})
+    'no /***'
     """
     environ = os.environ if environ is None else environ
     found = {environ[name] for name in SECRETS if len(environ.get(name, "")) > 3}
+    for name in _ADDRESSES:
+        parts = urlsplit(environ.get(name, "")).path.split("/")
+        found |= {part for part in parts if len(part) >= _TELLING}
     for name, value in environ.items():
         named = {value} if _SECRET.search(name) else set()
         inner = (s for form in _IN_URLS for s in form.findall(value))

@@ -129,6 +129,14 @@ def row_of(found: sa.Row[Any]) -> ResultRow:
     )
 
 
+def evaluated_until(connection: sa.Connection, model: str) -> datetime | None:
+    """Return the end of the newest window that was evaluated; one that ended in `error` was not."""
+    query = sa.select(sa.func.max(result.c.window_end)).where(
+        result.c.model == model, result.c.part == "data", result.c.status != "error"
+    )
+    return connection.execute(query).scalar()
+
+
 def remove(
     connection: sa.Connection, model: str, before: datetime, keep: Window | None
 ) -> tuple[int, int]:

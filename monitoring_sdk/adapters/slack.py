@@ -25,6 +25,7 @@ from monitoring_sdk.adapters.outbox import REPLY_TO, Claimed
 from monitoring_sdk.adapters.outcome import Outcome
 from monitoring_sdk.adapters.slack_answers import (
     BAD_BLOCKS,
+    MAY_NOT_READ,
     NO_THREAD,
     broken,
     by_status,
@@ -134,7 +135,7 @@ class SlackSender:
         client = self.client()
         if claimed.ambiguous:
             found = self._search(client, claimed)
-            if found is not None:
+            if found is not None and not self._must_do_without(claimed, found):
                 return found
         outcome = self._post(client, claimed.message, claimed.thread)
         if outcome.kind != "unknown":
@@ -142,6 +143,11 @@ class SlackSender:
         # It has very often arrived. Not finding it proves nothing yet: it may still be on its way.
         found = self._search(client, claimed)
         return found if found is not None and found.kind == "sent" else outcome
+
+    def _must_do_without(self, claimed: Claimed, found: Outcome) -> bool:
+        """Say whether a message is sent without a look: asked for, where no look is allowed."""
+        asked = claimed.asked_for and found.kind == "unknown"
+        return asked and self.unreadable(claimed) in MAY_NOT_READ
 
     def _post(
         self, client: WebClient, message: Message, thread: str | None, *, blocks: bool = True
@@ -225,7 +231,7 @@ class SlackSender:
         return unreadable(f"more than {_PAGES} pages")
 
     def _send_by_webhook(self, claimed: Claimed, *, blocks: bool = True) -> Outcome:
-        if claimed.ambiguous and blocks:
+        if claimed.ambiguous and blocks and not claimed.asked_for:
             return Outcome(
                 "unknown", "it may have arrived, and a webhook cannot look: not sent again"
             )

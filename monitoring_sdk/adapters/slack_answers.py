@@ -14,6 +14,8 @@ from monitoring_sdk.adapters.outcome import Outcome
 BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
 # The message that was to be answered is gone.
 NO_THREAD = frozenset({"thread_not_found", "cannot_reply_to_message", "message_not_found"})
+# The token may not look at what the channel shows.
+MAY_NOT_READ = frozenset({"missing_scope", "no_permission", "not_allowed_token_type"})
 # Slack did not take the message, and may take it later.
 _BUSY = frozenset({"ratelimited", "rate_limited", "service_unavailable", "team_added_to_org"})
 # Slack itself says of these that part of the operation may have succeeded.

@@ -18,9 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from monitoring_sdk.adapters import engine as database
 from monitoring_sdk.adapters import outbox, results
 from monitoring_sdk.adapters.deciding import Deciding
-from monitoring_sdk.adapters.outbox import Claimed, OutboxRow, OutboxState
+from monitoring_sdk.adapters.outbox import Claimed, OutboxState
 from monitoring_sdk.adapters.overview import Overview
-from monitoring_sdk.adapters.schema import outbox as outbox_table
 from monitoring_sdk.adapters.schema import profile, result
 from monitoring_sdk.decision import Part, ResultRow
 from monitoring_sdk.feedback import Feedback
@@ -230,14 +229,6 @@ class Store(Overview):
         with self._writing("cannot remove results") as connection:
             return results.remove(connection, model, before, keep)
 
-    def messages(self, state: OutboxState | None = None) -> list[OutboxRow]:
-        """Return the outbox, or its rows of one state, in the order of their coming."""
-        query = sa.select(outbox_table).order_by(outbox_table.c.seq)
-        if state is not None:
-            query = query.where(outbox_table.c.state == state)
-        with self._reading() as connection:
-            return [outbox.row_of(found) for found in connection.execute(query)]
-
     def claim(
         self,
         now: datetime,
@@ -274,6 +265,14 @@ class Store(Overview):
             return outbox.settle(
                 connection, claimed, state, now, detail, next_attempt, receipt, attempted
             )
+
+    def revive(self, ids: Collection[str], now: datetime) -> None:
+        """Have dead messages sent again, as if they had been put down now; others stay as they are.
+
+        The state of a trigger whose hook one of them is goes with it.
+        """
+        with self._writing("cannot revive messages") as connection:
+            outbox.revive(connection, ids, now)
 
 
 def _profile_key(

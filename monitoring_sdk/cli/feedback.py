@@ -62,6 +62,9 @@ def incident(
         who = by or login_name()
         effect = feedback.say(store, found, kind, said_by=who, now=stages.clock(), reason=reason)
         changed = effect.said is not None
+        if changed:
+            # What fails is tried again by the next run, as any delivery is.
+            stages.deliver_updates(store)
     document = feedback.incident_document(store, found.id, changed=changed)
     text = incident_text(document)
     if kind is not None and not changed:
@@ -100,17 +103,26 @@ def silence(model: str, length: str, reason: str | None, by: str | None, as_json
 
 @click.command()
 @click.option("--fail-on-stale", is_flag=True, help="Exit 5 where a model is not looked at.")
+@click.option("--notify", is_flag=True, help="Tell people of such models, once, and send it.")
 @common
-def status(fail_on_stale: bool, as_json: bool) -> None:
+def status(fail_on_stale: bool, notify: bool, as_json: bool) -> None:
     """Say how every model stands: last window, verdict, open incident, budget spent."""
     from monitoring_sdk import stages
-    from monitoring_sdk.adapters.store import open_existing
+    from monitoring_sdk.adapters.store import open_existing, open_store
     from monitoring_sdk.render.standing import status_text
     from monitoring_sdk.stages.stale import stale_models
     from monitoring_sdk.stages.status import standings, status_document
+    from monitoring_sdk.stages.unwatched import tell_stale
 
     now = stages.clock()
-    store = open_existing()
+    # What was told must be remembered: then there has to be a store.
+    store = open_store() if notify else open_existing()
+    if notify:
+        for line in [
+            *tell_stale(store, now).lines,
+            *stages.deliver_alerts(store, now=now).problems,
+        ]:
+            click.echo(line, err=True)
     found = standings(store, now)
     stale = stale_models(found, now)
     document = {**status_document(found, store, now), "stale": stale}

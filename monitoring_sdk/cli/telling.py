@@ -11,26 +11,43 @@ from monitoring_sdk.cli.options import common, emit, moment, monitor_file
 
 
 @click.command()
+@click.option(
+    "--revive",
+    metavar="[ID]",
+    is_flag=False,
+    flag_value="",
+    help="First take up what is dead: the message ID (or the beginning of it), or all.",
+)
 @common
-def deliver(as_json: bool) -> None:
+def deliver(revive: str | None, as_json: bool) -> None:
     """Send all that the outbox still holds, now."""
     import dataclasses
 
     from monitoring_sdk import stages
     from monitoring_sdk.adapters.store import open_store
     from monitoring_sdk.render.standing import outbox_lines
-    from monitoring_sdk.stages import outcomes
-    from monitoring_sdk.stages.outbox_state import outbox_standing
+    from monitoring_sdk.stages import outbox_state, outcomes
 
     store = open_store()
+    revived = []
+    if revive is not None:
+        revived = outbox_state.revive(store, revive or None, stages.clock())
     outcomes.look_after(store, stages.clock())
     counts = dataclasses.asdict(stages.deliver_all(store))
     problems = counts.pop("problems")
-    left = outbox_standing(store, stages.clock()).to_dict()
+    left = outbox_state.outbox_standing(store, stages.clock()).to_dict()
     for problem in problems:
         click.echo(problem, err=True)
     said = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
-    document = {"schema": 1, **counts, "problems": list(problems), "outbox": left}
+    if revive is not None:
+        said = f"{len(revived)} revived; {said}"
+    document = {
+        "schema": 1,
+        **counts,
+        "revived": revived,
+        "problems": list(problems),
+        "outbox": left,
+    }
     emit(document, as_json, "\n".join([said, *outbox_lines(left)]))
 
 

@@ -6,14 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from monitoring_sdk.feedback import Feedback
 from monitoring_sdk.render.diagnosis import sentence
 from monitoring_sdk.render.numbers import duration, moment, number, short, window_words
-from monitoring_sdk.render.slack import HEADER_MAX, SECTION_MAX, TOP, escape, mention
+from monitoring_sdk.render.slack import (
+    BLOCKS_MAX,
+    HEADER_MAX,
+    SECTION_MAX,
+    TOP,
+    escape,
+    mention,
+    mrkdwn,
+)
 from monitoring_sdk.render.words import headline, told, words, worst_first
 from monitoring_sdk.report import Check, Incident, Report
 
 BODY_MAX = 8000
 """Of a notification: few services take more, and Apprise cuts for those that take less."""
+CONTEXT_MAX = 10
+"""Elements of a context block: Slack refuses more."""
+SAID: Mapping[str, str] = {
+    "ack": "acknowledged",
+    "false_alarm": "declared a false alarm",
+    "expected_change": "declared an expected change",
+}
 TYPES: Mapping[str, str] = {"closed": "success", "revised": "info", "warning": "warning"}
 
 
@@ -47,27 +63,50 @@ def state_words(incident: Incident, timezone: str = "UTC") -> str:
     return f"Closed {moment(incident.closed, timezone)} after {lasted}, opened {opened}{families}"
 
 
-def amended(content: Mapping[str, Any], incident: Incident, timezone: str) -> dict[str, Any]:
+def verdict_words(said: Feedback) -> str:
+    """Say who said what of an incident.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> at = datetime(2013, 6, 4, tzinfo=UTC)
+    >>> verdict_words(Feedback("flights", "ack", "ann", at, "a", reason="on it"))
+    'acknowledged by ann: on it'
+    """
+    what = SAID.get(said.kind, said.kind)
+    return f"{what} by {short(said.said_by)}" + (
+        f": {short(said.reason, 300)}" if said.reason else ""
+    )
+
+
+def amended(
+    content: Mapping[str, Any], incident: Incident, timezone: str, said: Sequence[str] = ()
+) -> dict[str, Any]:
     """Bring the first message of an incident up to date: its state stands below the header.
 
     Parameters
     ----------
     content : mapping
         `text` and `blocks` as they were sent first.
+    said : sequence of str
+        What people said of it; in small print below the state.
     """
-    said = escape(state_words(incident, timezone))
+    state = escape(state_words(incident, timezone))
     mark = ":large_green_circle:" if incident.closed else ":red_circle:"
-    kind, _, rest = said.partition(" ")
-    section = _section(f"{mark} *{kind}* {rest}")
+    kind, _, rest = state.partition(" ")
+    above = [_section(f"{mark} *{kind}* {rest}")]
+    if said:
+        elements = [mrkdwn(escape(line, 500)) for line in said[-CONTEXT_MAX:]]
+        above.append({"type": "context", "elements": elements})
     blocks = list(content.get("blocks") or ())
     return {
         "text": f"[{kind.lower()}] {content['text']}",
-        "blocks": [*blocks[:1], section, *blocks[1:49]] if blocks else [section],
+        "blocks": [*blocks[:1], *above, *blocks[1:]][:BLOCKS_MAX],
     }
 
 
 def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+    return {"type": "section", "text": mrkdwn(text)}
 
 
 def _listed(lines: Sequence[str], top: int, limit: int) -> list[str]:

@@ -87,7 +87,8 @@ def link(url: str, text: str) -> str:
     return f"{escape(short(text))}: {escape(short(url, 200))}"
 
 
-def _mrkdwn(text: str) -> dict[str, Any]:
+def mrkdwn(text: str) -> dict[str, Any]:
+    """Write Slack's text with marks; no more than these becomes a link."""
     # verbatim: a column that is named like a channel or an address must not become a link.
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
@@ -133,7 +134,7 @@ def _facts(incident: Incident, report: Report, timezone: str) -> list[dict[str, 
         facts.append(("Families", short(families)))
     # As `monitoring incident` takes it.
     facts.append(("Incident", short(incident.id[:8])))
-    return [_mrkdwn(f"*{name}*\n{escape(value, FIELD_MAX - 20)}") for name, value in facts]
+    return [mrkdwn(f"*{name}*\n{escape(value, FIELD_MAX - 20)}") for name, value in facts]
 
 
 def _call(owner: Any, transition: str) -> str | None:
@@ -142,7 +143,8 @@ def _call(owner: Any, transition: str) -> str | None:
     return named.get("critical") if isinstance(named, Mapping) else named
 
 
-def _owner_line(owner: Any, links: Mapping[str, str], call: str | None) -> str:
+def owner_line(owner: Any, links: Mapping[str, str], call: str | None) -> str:
+    """Write whom a message calls, whose the model is, and the links."""
     parts = [mention(call)]
     team = getattr(owner, "team", None)
     if team:
@@ -210,14 +212,14 @@ def slack_message(
     header = {"type": "plain_text", "text": escape(title, HEADER_MAX), "emoji": False}
     blocks: list[dict[str, Any]] = [{"type": "header", "text": header}]
     if transition == "closed":
-        blocks = [{"type": "section", "text": _mrkdwn(escape(title))}]
-    who = _owner_line(owner, links or report.links, _call(owner, transition))
+        blocks = [{"type": "section", "text": mrkdwn(escape(title))}]
+    who = owner_line(owner, links or report.links, _call(owner, transition))
     body = _joined(filter(None, [*_check_lines(checks, top), _unjudged(report)]), SECTION_MAX)
     if body:
-        blocks.append({"type": "section", "text": _mrkdwn(body)})
+        blocks.append({"type": "section", "text": mrkdwn(body)})
     if why := sentence(report.diagnosis):
-        blocks.append({"type": "section", "text": _mrkdwn(escape(why))})
+        blocks.append({"type": "section", "text": mrkdwn(escape(why))})
     blocks.append({"type": "section", "fields": _facts(incident, report, timezone)[:10]})
     if who:
-        blocks.append({"type": "section", "text": _mrkdwn(who)})
+        blocks.append({"type": "section", "text": mrkdwn(who)})
     return {"text": escape(title), "blocks": blocks[:BLOCKS_MAX]}

@@ -52,8 +52,9 @@ def outbox_lines(outbox: Mapping[str, Any]) -> list[str]:
     --------
     >>> outbox_lines({"pending": 0, "unknown": 0, "dead": 1, "problems": [{
     ...     "model": "flights", "kind": "slack", "to": "C1", "transition": "opened",
-    ...     "state": "dead", "since": "2013-06-04T00:00Z", "detail": "is_archived"}]})
-    ['not delivered: 1 dead', '  flights: opened to slack C1, dead since 2013-06-04: is_archived']
+    ...     "state": "dead", "since": "2013-06-04T00:00Z", "detail": "is_archived",
+    ...     "id": "0f3c6a1e-52b1"}]})[1:]
+    ['  flights: opened to slack C1, dead since 2013-06-04: is_archived (--revive 0f3c6a1e)']
     """
     counts = [(name, outbox.get(name, 0)) for name in ("dead", "unknown", "pending")]
     # What was not tried yet is no news.
@@ -63,6 +64,8 @@ def outbox_lines(outbox: Mapping[str, Any]) -> list[str]:
     problems = sorted(outbox["problems"], key=lambda p: ("dead", "unknown").count(p["state"]) == 0)
     lines = [_problem(p) for p in problems[:PROBLEMS_SHOWN]]
     more = len(problems) - len(lines)
+    if outbox.get("dead"):
+        said += "; monitoring deliver --revive [ID] sends what is dead again"
     return [f"not delivered: {said}", *lines, *([f"  and {more:,} more"] if more else [])]
 
 
@@ -71,7 +74,9 @@ def _problem(problem: Mapping[str, Any]) -> str:
     since = moment(parse_time(problem["since"]))
     detail = f": {short(problem['detail'], 300)}" if problem["detail"] else ""
     what = f"{short(problem['model'])}: {short(problem['transition'])} to {short(to)}"
-    return f"  {what}, {problem['state']} since {since}{detail}"
+    # As `monitoring deliver` takes it.
+    again = f" (--revive {problem['id'][:8]})" if problem["state"] == "dead" else ""
+    return f"  {what}, {problem['state']} since {since}{detail}{again}"
 
 
 def _line(model: Mapping[str, Any]) -> list[str]:

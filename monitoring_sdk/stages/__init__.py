@@ -11,6 +11,7 @@ from monitoring_sdk.stages.publish import (
     deliver_alerts,
     deliver_all,
     deliver_triggers,
+    deliver_updates,
     page_address,
     publish,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "deliver_alerts",
     "deliver_all",
     "deliver_triggers",
+    "deliver_updates",
     "detect_drift",
     "evaluate_window",
     "find_config",

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from monitoring_sdk.adapters.outbox import REPLY_TO
 from monitoring_sdk.adapters.store import Deciding
 from monitoring_sdk.config import MonitorConfig
-from monitoring_sdk.config_alerts import Alerts, target_id, target_label
+from monitoring_sdk.config_alerts import Alerts
 from monitoring_sdk.decision import Message, ResultRow, message_id
 from monitoring_sdk.feedback import silenced_until
 from monitoring_sdk.render.alerts import (
-    amended,
     notification,
     revised_message,
     revised_notification,
@@ -25,12 +23,11 @@ from monitoring_sdk.render.slack import escape, slack_message
 from monitoring_sdk.render.words import title, told
 from monitoring_sdk.report import Incident, Report, timestamp
 from monitoring_sdk.routing import Target, maintained_until, routed, whom
+from monitoring_sdk.stages.addressing import Content, addressed, answering, leads, place, updates
 from monitoring_sdk.stages.fleet import alerts_of
 from monitoring_sdk.stages.flips import flips, new_warnings
 from monitoring_sdk.stages.grouping import grouped, place_of
 from monitoring_sdk.stages.telling import reminder, transitions_to_tell
-
-Content = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +36,6 @@ class _Telling:
     config: MonitorConfig
     alerts: Alerts
     report: Report
-
-    def place(self, target: Target) -> str:
-        """Name a target in ids and rows: never by a URL."""
-        return target.address or "" if target.kind == "slack" else target_id(str(target.address))
-
-    def message(
-        self, target: Target, incident: str, transition: str, content: Content, first: bool
-    ) -> Message:
-        """Address a message; the first on a transition is named by it alone."""
-        place = self.place(target)
-        if target.kind == "slack":
-            payload = {"channel": target.address, **content}
-        else:
-            payload = {"target": place, "name": target_label(str(target.address)), **content}
-        model = self.config.model
-        identity = message_id(model, incident, transition if first else f"{transition}@{place}")
-        return Message(identity, target.kind, model, incident, transition, payload)
 
     def content(self, kind: str, incident: Incident, transition: str, call: str | None) -> Content:
         write = slack_message if kind == "slack" else notification
@@ -125,7 +105,7 @@ def _begin(
     """Tell targets that know nothing of an incident yet."""
     for target in goes:
         content = telling.content(target.kind, incident, transition, target.mention)
-        message = telling.message(target, incident.id, transition, content, first)
+        message = addressed(incident.model, target, incident.id, transition, content, first=first)
         first = False
         message = grouped(telling.tx, telling.config, telling.report, incident, message)
         yield message
@@ -157,59 +137,23 @@ def _chart(telling: _Telling, incident: Incident, lead: Message) -> Iterator[Mes
     )
 
 
-def _leads(telling: _Telling, incident: Incident) -> list[Message]:
-    """Return the first message on an incident in each place, in the order of their coming."""
-    firsts: dict[tuple[str, str | None], Message] = {}
-    for message in telling.tx.told([incident.id]):
-        firsts.setdefault(place_of(message), message)
-    return list(firsts.values())
-
-
 def _followed(telling: _Telling, incident: Incident, transition: str) -> Iterator[Message]:
     """Tell on, wherever the incident was told of, and bring the first messages up to date."""
-    leads = _leads(telling, incident)
+    firsts = leads(telling.tx, incident.id)
     checks = told(incident, telling.report, transition)
     goes = routed(telling.alerts, incident.model, checks, telling.config.owner.mention)
-    calls: dict[tuple[str, str], str | None] = {(t.kind, telling.place(t)): t.mention for t in goes}
+    calls: dict[tuple[str, str], str | None] = {(t.kind, place(t)): t.mention for t in goes}
     usual = whom(telling.config.owner.mention, "critical")
-    for n, lead in enumerate(leads):
-        kind, place = place_of(lead)
-        call = calls.get((kind, place or ""), usual)
+    for n, lead in enumerate(firsts):
+        kind, at = place_of(lead)
+        call = calls.get((kind, at or ""), usual)
         content = telling.content(kind, incident, transition, call)
-        yield _answer(lead, transition, content, first=n == 0)
-        yield from _update(telling, incident, lead, transition)
+        yield answering(lead, transition, content, first=n == 0)
+        yield from updates(telling.tx, incident, lead, transition, telling.config.window.timezone)
     if transition.startswith("joined"):
-        known = {place_of(lead) for lead in leads}
-        new = [t for t in goes if (t.kind, telling.place(t) or None) not in known]
+        known = {place_of(lead) for lead in firsts}
+        new = [t for t in goes if (t.kind, place(t) or None) not in known]
         yield from _begin(telling, incident, transition, new, first=False)
-
-
-def _answer(lead: Message, transition: str, content: Content, *, first: bool) -> Message:
-    """Write on where a message went: in its thread, where there are threads."""
-    _, place = place_of(lead)
-    identity = transition if first else f"{transition}@{place}"
-    kept = ("channel",) if lead.kind == "slack" else ("target", "name")
-    payload = {**{name: lead.payload.get(name) for name in kept}, **content}
-    if place is not None and lead.kind == "slack":
-        payload[REPLY_TO] = lead.payload.get(REPLY_TO) or lead.id
-    named = message_id(lead.model, lead.incident, identity)
-    return Message(named, lead.kind, lead.model, lead.incident, transition, payload)
-
-
-def _update(
-    telling: _Telling, incident: Incident, lead: Message, transition: str
-) -> Iterator[Message]:
-    if lead.kind != "slack" or not lead.payload.get("channel"):
-        return
-    content = amended(lead.payload, incident, telling.config.window.timezone)
-    yield Message(
-        message_id(lead.model, lead.id, f"update:{transition}"),
-        "slack_update",
-        lead.model,
-        lead.incident,
-        f"update:{transition}",
-        {"channel": lead.payload["channel"], **content, REPLY_TO: lead.id},
-    )
 
 
 def _revised(
@@ -223,9 +167,9 @@ def _revised(
     transition = f"revised:{timestamp(telling.report.as_of)}"
     for incident, found in flips(telling.tx, rows):
         kept = [f for f in found if not (f.check.pages and incident.id in spoken_of)]
-        for n, lead in enumerate(_leads(telling, incident) if kept else []):
+        for n, lead in enumerate(leads(telling.tx, incident.id) if kept else []):
             write = revised_message if lead.kind == "slack" else revised_notification
-            yield _answer(lead, transition, write(model, kept, zone), first=n == 0)
+            yield answering(lead, transition, write(model, kept, zone), first=n == 0)
 
 
 def _warned(telling: _Telling, rows: Sequence[ResultRow]) -> Iterator[Message]:
@@ -241,4 +185,4 @@ def _warned(telling: _Telling, rows: Sequence[ResultRow]) -> Iterator[Message]:
             content = warning_message(model, own, target.mention)
         else:
             content = warning_notification(model, own)
-        yield telling.message(target, "", transition, content, n == 0)
+        yield addressed(model, target, "", transition, content, first=n == 0)

@@ -13,6 +13,7 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError, MonitoringError, explain
 from monitoring_sdk.feedback import Epoch, Feedback, Verdict
 from monitoring_sdk.report import SCHEMA, Incident
+from monitoring_sdk.stages.addressing import leads, updates
 from monitoring_sdk.stages.handle import find_config
 from monitoring_sdk.stages.steps import worker
 from monitoring_sdk.window import parse_duration
@@ -143,6 +144,8 @@ def say(
 ) -> Effect:
     """Keep a verdict on an incident, with what follows from it, in one transaction.
 
+    The first message on the incident is brought up to date by the next delivery.
+
     Parameters
     ----------
     store : Store
@@ -180,7 +183,17 @@ def say(
                 tx.close(effect.incident.id, effect.incident.closed)
             if effect.epoch is not None:
                 tx.start_epoch(effect.epoch)
+            for lead in leads(tx, incident.id):
+                for message in updates(tx, effect.incident, lead, kind, _zone(incident.model)):
+                    tx.tell(message)
     return effect
+
+
+def _zone(model: str) -> str:
+    try:
+        return find_config(model)[0].window.timezone
+    except ConfigError:
+        return "UTC"
 
 
 def _epoch(tx: Deciding, config: MonitorConfig, incident: Incident, reason: str | None) -> Epoch:

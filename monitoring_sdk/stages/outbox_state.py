@@ -10,7 +10,11 @@ from typing import Any
 
 from monitoring_sdk.adapters.outbox import PRINTED, OutboxRow
 from monitoring_sdk.adapters.store import Store
+from monitoring_sdk.errors import ConfigError, explain
 from monitoring_sdk.report import timestamp
+
+SHORTEST = 6
+"""A message may be named by the beginning of its id, of at least so many characters."""
 
 SHOWN = timedelta(days=30)
 """So long a message that is dead is spoken of."""
@@ -72,3 +76,29 @@ def _problem(row: OutboxRow) -> dict[str, Any]:
         "since": timestamp(row.created),
         "detail": detail,
     }
+
+
+def revive(store: Store, text: str | None, now: datetime) -> list[str]:
+    """Have dead messages sent again, with a patience of another seven days; return their ids.
+
+    Parameters
+    ----------
+    store : Store
+    text : str or None
+        The id of one, or the beginning of it; None for all of them, however long they are dead.
+    now : datetime
+
+    Raises
+    ------
+    ConfigError
+        When no dead message, or more than one, has an id that begins so.
+    """
+    dead = [row.message.id for row in store.messages("dead")]
+    found = dead if text is None else [i for i in dead if i.startswith(text.strip().lower())]
+    if text is not None and (len(found) != 1 or len(text.strip()) < SHORTEST):
+        what = "several dead messages begin so" if len(found) > 1 else "no dead message has this id"
+        if len(text.strip()) < SHORTEST:
+            what = f"the beginning of an id needs {SHORTEST} characters"
+        raise ConfigError(explain(what, where="--revive", got=text, allowed=(found or dead)[-5:]))
+    store.revive(found, now)
+    return found

@@ -81,6 +81,11 @@ def deliver_alerts(
     return deliver_kinds(store, ALERTS, now=now, configs=configs)
 
 
+def deliver_updates(store: Store, *, now: datetime | None = None) -> DeliverySummary:
+    """Bring first messages up to date; nobody is told of anything."""
+    return deliver_kinds(store, ("slack_update",), now=now)
+
+
 def deliver_triggers(
     store: Store, *, now: datetime | None = None, configs: Collection[MonitorConfig] = ()
 ) -> DeliverySummary:

@@ -59,6 +59,8 @@ class Standing:
         Incidents that opened in the budget's last period, up to the end of that window.
     silenced_until : datetime or None
         While no alert is made for it: by a silence, or by maintenance.
+    as_of, evaluated : datetime or None
+        As of when that window was judged; the end of the newest one that did not end in `error`.
     """
 
     monitored: Monitored
@@ -71,6 +73,8 @@ class Standing:
     budget: Budget | None = None
     spent: int = 0
     silenced_until: datetime | None = None
+    as_of: datetime | None = None
+    evaluated: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -188,6 +192,8 @@ def standing_of(monitored: Monitored, store: Store, now: datetime) -> Standing:
         budget,
         spent,
         silenced,
+        data.as_of,
+        store.evaluated_until(model),
     )
 
 
