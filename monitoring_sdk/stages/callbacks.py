@@ -22,7 +22,7 @@ from monitoring_sdk.report import Trigger
 from monitoring_sdk.stages import outcomes
 from monitoring_sdk.stages.handle import monitor_files
 
-FRESH_SECONDS = 5.0
+FRESH_SECONDS = 30.0
 """Monitor files and secrets are looked at again after so long."""
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NO_ID = "00000000-0000-0000-0000-000000000000"
