@@ -274,7 +274,9 @@ def test_a_kill_loses_no_more_than_what_waited_for_the_disk(tmp_path: Path) -> N
 
 
 FORKING = """\
-import os, sys
+import os, sys, warnings
+# Python 3.12 and later warn of a fork beside threads, which is what is tried here.
+warnings.simplefilter("ignore", DeprecationWarning)
 from monitoring_sdk import ModelMonitor
 monitor = ModelMonitor(model="m", log="log")
 monitor.log_predictions([1] * 10, ids=[f"before-{n}" for n in range(10)])
