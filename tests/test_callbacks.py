@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from feedback_model import MODEL, NOW, decide, told, window, write_monitor
-from webhook_receiver import Receiver
+from feedback_model import MODEL, NOW, decide, told, window
+from webhook_receiver import SECRET, Receiver, write_hooked_monitor
 
 from monitoring_sdk import stages
 from monitoring_sdk.adapters import signing
@@ -29,7 +29,6 @@ from monitoring_sdk.report import Trigger
 from monitoring_sdk.stages import callbacks, outcomes
 from monitoring_sdk.stages.callbacks import Callbacks
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DOCS = Path(__file__).parent.parent / "docs" / "retraining.md"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 PROMOTED = {"outcome": "promoted", "model_version": "8", "reason": "log loss 0.31"}
@@ -72,13 +71,7 @@ class Collector:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> Path:
-    monkeypatch.setenv("TRAIN_SECRET", SECRET)
-    monkeypatch.setenv("TRAIN_URL", receiver.url)
-    monkeypatch.setenv("MONITORING_STORE", f"sqlite:///{tmp_path}/store.db")
-    write_monitor(tmp_path, monkeypatch)
-    path = tmp_path / "monitors" / f"{MODEL}.yaml"
-    hook = 'hook: {webhook: "${TRAIN_URL}", secret: TRAIN_SECRET}'
-    path.write_text(path.read_text().replace('hook: {command: ["true"]}', hook))
+    write_hooked_monitor(tmp_path, monkeypatch, receiver)
     return tmp_path
 
 

@@ -13,27 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from feedback_model import MODEL, NOW, decide, write_monitor
-from webhook_receiver import Receiver
+from feedback_model import MODEL, NOW, decide
+from webhook_receiver import SECRET, Receiver, write_hooked_monitor
 
 from monitoring_sdk import stages
 from monitoring_sdk.adapters import signing
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DOCS = Path(__file__).parent.parent / "docs" / "retraining.md"
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> MonitorConfig:
-    monkeypatch.setenv("TRAIN_SECRET", SECRET)
-    monkeypatch.setenv("TRAIN_URL", receiver.url)
-    monkeypatch.setenv("MONITORING_STORE", f"sqlite:///{tmp_path}/store.db")
-    write_monitor(tmp_path, monkeypatch)
-    path = tmp_path / "monitors" / f"{MODEL}.yaml"
-    hook = 'hook: {webhook: "${TRAIN_URL}", secret: TRAIN_SECRET}'
-    path.write_text(path.read_text().replace('hook: {command: ["true"]}', hook))
+    write_hooked_monitor(tmp_path, monkeypatch, receiver)
     return stages.find_config(MODEL)[0]
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+import pytest
+from feedback_model import MODEL, write_monitor
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class Receiver:
@@ -42,3 +48,14 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+def write_hooked_monitor(folder: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
+    """Lay out the model whose hook is a receiver's webhook, with a store of its own."""
+    monkeypatch.setenv("TRAIN_SECRET", SECRET)
+    monkeypatch.setenv("TRAIN_URL", receiver.url)
+    monkeypatch.setenv("MONITORING_STORE", f"sqlite:///{folder}/store.db")
+    write_monitor(folder, monkeypatch)
+    path = folder / "monitors" / f"{MODEL}.yaml"
+    hook = 'hook: {webhook: "${TRAIN_URL}", secret: TRAIN_SECRET}'
+    path.write_text(path.read_text().replace('hook: {command: ["true"]}', hook))

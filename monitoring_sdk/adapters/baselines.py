@@ -141,16 +141,21 @@ def load(root: str | Path, model: str, version: str | None = None) -> Baseline:
     BaselineError
         When there is none, when it was changed or damaged, or is of another format.
     """
-    known = versions(root, model)
-    if not known:
-        raise BaselineError(
-            f"{model}: no baseline in {_folder(root, model)}: run `monitoring baseline build FILE`"
-        )
+    known = _known(root, model)
     if version is None:
         version = known[-1]
     if version not in known:
         raise BaselineError(explain(f"{model}: no such baseline", got=version, allowed=known))
     return _load(str(_folder(root, model) / version))
+
+
+def _known(root: str | Path, model: str) -> list[str]:
+    known = versions(root, model)
+    if not known:
+        raise BaselineError(
+            f"{model}: no baseline in {_folder(root, model)}: run `monitoring baseline build FILE`"
+        )
+    return known
 
 
 @lru_cache(maxsize=16)
@@ -203,8 +208,7 @@ def every(root: str | Path, model: str) -> list[Baseline]:
     BaselineError
         When the model has none.
     """
-    load(root, model)
-    return [load(root, model, version) for version in versions(root, model)]
+    return [_load(str(_folder(root, model) / version)) for version in _known(root, model)]
 
 
 def valid_for(known: Sequence[Baseline], window: Window) -> Baseline:

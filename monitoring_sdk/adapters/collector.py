@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,9 @@ from monitoring_sdk.adapters.collector_openapi import document
 from monitoring_sdk.adapters.collector_outcome import Outcomes, outcome_endpoint
 from monitoring_sdk.adapters.collector_rows import BadRowsError, checked, decoded, unpacked
 from monitoring_sdk.adapters.inference_log import KINDS
+from monitoring_sdk.adapters.monitor_file import config_now
 from monitoring_sdk.adapters.outcome_body import OUTCOME_PATH
-from monitoring_sdk.config import MODEL_NAME, MonitorConfig, load_config
+from monitoring_sdk.config import MODEL_NAME, MonitorConfig
 from monitoring_sdk.errors import MonitoringError, StoreError
 
 log = logging.getLogger("monitoring_sdk.collector")
@@ -129,20 +129,13 @@ def _config(monitors: Path, model: str) -> MonitorConfig:
     path = monitors / f"{model}.yaml"
     if not MODEL_NAME.fullmatch(model) or not path.is_file():
         raise HTTPException(404, "no monitor file of this model")
-    changed = path.stat()
     try:
-        config = _read(path, changed.st_mtime_ns, changed.st_size)
+        config = config_now(path)
     except MonitoringError:
         config = None
     if config is None or config.model != model:
         raise StoreError("the monitor file of this model is wrong")
     return config
-
-
-@lru_cache(maxsize=256)
-def _read(path: Path, mtime_ns: int, size: int) -> MonitorConfig:
-    """Read a monitor file once a version: validating one takes longer than taking its rows."""
-    return load_config(path)
 
 
 async def _body(request: Request, most: int) -> bytes:

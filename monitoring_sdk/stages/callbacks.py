@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from monitoring_sdk.adapters.monitor_file import config_now
 from monitoring_sdk.adapters.outcome_body import OutcomeBody
 from monitoring_sdk.adapters.redaction import redact
 from monitoring_sdk.adapters.signing import ID, is_signed, is_usable
 from monitoring_sdk.adapters.store import Store, open_existing
 from monitoring_sdk.adapters.webhook import secret_called
-from monitoring_sdk.config import MonitorConfig, load_config
+from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import MonitoringError, StoreError
 from monitoring_sdk.report import Trigger
 from monitoring_sdk.stages import outcomes
@@ -46,7 +47,6 @@ class Callbacks:
         self._monitors = monitors
         self._lock = threading.Lock()
         self._read: float | None = None
-        self._files: dict[Path, tuple[float, int, MonitorConfig | None]] = {}
         self._known: dict[str, tuple[MonitorConfig, str]] = {}
         self._store: Store | None = None
         self._nobody = secrets.token_hex(32)
@@ -116,28 +116,17 @@ class Callbacks:
     def _hooks(self) -> list[tuple[str, tuple[MonitorConfig, str]]]:
         found = []
         for path in monitor_files(self._monitors):
-            config = self._config(path)
+            config = _config(path)
             hook = None if config is None or config.retraining is None else config.retraining.hook
             secret = None if hook is None or hook.secret is None else secret_called(hook.secret)
             if config is not None and secret and is_usable(secret):
                 found.append((config.model, (config, secret)))
         return found
 
-    def _config(self, path: Path) -> MonitorConfig | None:
-        """Read a monitor file once a version; None where it is wrong, or gone."""
-        try:
-            stat = path.stat()
-            version = (stat.st_mtime, stat.st_size)
-            known = self._files.get(path)
-            if known is None or known[:2] != version:
-                self._files[path] = known = (*version, _loaded(path))
-        except OSError:
-            return None
-        return known[2]
 
-
-def _loaded(path: Path) -> MonitorConfig | None:
+def _config(path: Path) -> MonitorConfig | None:
+    """Read a monitor file; None where it is wrong, or gone."""
     try:
-        return load_config(path)
-    except MonitoringError:
+        return config_now(path)
+    except (OSError, MonitoringError):
         return None

@@ -170,6 +170,7 @@ def say(
     """
     config = find_config(incident.model)[0] if kind == "expected_change" else None
     verdict = Feedback(incident.model, kind, said_by, now, incident.id, None, reason or None)
+    zone = _zone(incident.model)
     with store.deciding(incident.model, holder=worker(), now=now) as tx:
         current, known = tx.incident(incident.id) or incident, tx.feedback()
         repeated = any(f.incident == incident.id and f.kind == kind for f in known)
@@ -184,7 +185,7 @@ def say(
             if effect.epoch is not None:
                 tx.start_epoch(effect.epoch)
             for lead in leads(tx, incident.id):
-                for message in updates(tx, effect.incident, lead, kind, _zone(incident.model)):
+                for message in updates(tx, effect.incident, lead, kind, zone):
                     tx.tell(message)
     return effect
 
