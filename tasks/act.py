@@ -7,7 +7,6 @@ from datetime import datetime
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_UI_URL
 
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.notify import DeliverySummary
@@ -17,7 +16,7 @@ from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.report import Check, Report
 from monitoring_sdk.window import Window
-from tasks.hop import hop
+from tasks.hop import hop, in_ui
 
 
 @hop
@@ -51,7 +50,7 @@ def _links(config: MonitorConfig) -> dict[str, str]:
     links = {
         "report": stages.page_address(config.model),
         # Of a server that ends with the command Prefect says "None/flow-runs/...".
-        "run": flow_run.ui_url if PREFECT_UI_URL.value() else None,
+        "run": flow_run.ui_url if in_ui() else None,
     }
     return {name: address for name, address in links.items() if address}
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
+from prefect.settings import PREFECT_UI_URL
 from prefect.utilities.annotations import BaseAnnotation, opaque
 
 from monitoring_sdk.config import MonitorConfig
@@ -53,6 +54,11 @@ def _run_name() -> str:
 def hop(function: Callable[P, R]) -> Task[P, R]:
     """Make a task of a function that runs one stage."""
     return task(cache_policy=NO_CACHE, persist_result=False, task_run_name=_run_name)(function)
+
+
+def in_ui() -> bool:
+    """Tell whether the run can be looked at: the server that passes with a command has no pages."""
+    return bool(PREFECT_UI_URL.value())
 
 
 def whole(value: T) -> T:

@@ -21,7 +21,7 @@ from monitoring_sdk.render.words import worst_first
 from monitoring_sdk.report import Report
 from monitoring_sdk.stages.digesting import digest_so_far
 from monitoring_sdk.stages.publish import Published
-from tasks.hop import hop, window_label
+from tasks.hop import hop, in_ui, window_label
 
 COLUMNS = ("status", "severity", "key", "value", "threshold", "threshold_from", "n", "reason")
 
@@ -55,27 +55,30 @@ def _short(value: Any) -> Any:
 def publish(
     config: MonitorConfig, report: Report, store: Store, *, page: bool = True
 ) -> Published | None:
-    """Write the report and its checks as artifacts, and the page of the model's history."""
-    show(config, report)
+    """Write the page of the model's history, and artifacts where somebody can see them."""
+    if in_ui():
+        show(config, report)
     if not page:
         return None
-    create_markdown_artifact(
-        key=artifact_key(config.model, "digest"),
-        markdown=digest_so_far(store, config, report.window),
-        description=f"{config.model}: what was notable in the last seven days",
-    )
+    if in_ui():
+        create_markdown_artifact(
+            key=artifact_key(config.model, "digest"),
+            markdown=digest_so_far(store, config, report.window),
+            description=f"{config.model}: what was notable in the last seven days",
+        )
     try:
         published = stages.publish(config, store)
     except MonitoringError as error:
         # It has looked, and all that it found is kept: the next run writes the page again.
         get_run_logger().warning("no page: %s", error)
         return None
-    create_link_artifact(
-        key=artifact_key(config.model, "page"),
-        link=published.link,
-        link_text=f"{config.model}: history",
-        description=f"The page of {config.model}: its checks over time, and its incidents.",
-    )
+    if in_ui():
+        create_link_artifact(
+            key=artifact_key(config.model, "page"),
+            link=published.link,
+            link_text=f"{config.model}: history",
+            description=f"The page of {config.model}: its checks over time, and its incidents.",
+        )
     return published
 
 

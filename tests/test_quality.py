@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("great_expectations")
 
-from monitoring_sdk.adapters import quality_suite
+from monitoring_sdk.adapters import quality, quality_suite
 from monitoring_sdk.adapters.quality import validate
 from monitoring_sdk.adapters.quality_generate import generate
 from monitoring_sdk.adapters.quality_suite import check_expectations
@@ -122,6 +122,27 @@ def test_one_column_that_cannot_be_evaluated_is_an_error_alone():
     assert all(c.reason and secret not in c.reason for c in found if c.status == "error")
     assert "TypeError" in found[0].reason
     assert found[3].reason == "no column 'z'"
+
+
+def test_beside_other_columns_each_is_judged_as_alone(monkeypatch):
+    columns = {
+        "x": [-1.0, 5.0, None, 7.0],
+        "y": [0.0, 1.0, 2.0, 3.0],
+        "empty": [None] * 4,
+        "mixed": pd.Series([1, "a", None, 2.5], dtype=object),
+        "level": ["a", "b", "b", None],
+    }
+    asked = [
+        *(expect(BETWEEN, column=name, min_value=0) for name in ("x", "empty", "mixed", "gone")),
+        *(expect(NOT_NULL, column=name) for name in ("x", "y", "empty", "mixed")),
+        expect("expect_column_values_to_be_in_set", column="level", value_set=["a"]),
+        expect("expect_column_pair_values_a_to_be_greater_than_b", column_A="x", column_B="y"),
+        expect("expect_table_row_count_to_be_between", min_value=5),
+    ]
+    together = checks(columns, *asked)
+    monkeypatch.setattr(quality, "CELLS_TOGETHER", 0)
+    assert together == checks(columns, *asked)
+    assert {c.status for c in together} == {"ok", "alert", "error", "insufficient"}
 
 
 def test_results_hold_no_raw_values():

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from examples.flights import data, exploring, serving, training
+from examples.flights.ahead import Ahead, serving_ahead
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
@@ -26,6 +28,9 @@ from monitoring_sdk.render.summary import span_text
 from monitoring_sdk.report import Trigger
 from monitoring_sdk.stages import feedback
 from monitoring_sdk.window import Window
+
+if TYPE_CHECKING:
+    from prefect import Flow
 
 OF_INPUTS = ("drift/", "quality/unseen_share/")
 MONITOR = Path("monitors/flights.yaml")
@@ -78,12 +83,12 @@ def run(folder: Path, plan: Plan = Plan(), *, monitor: Path = MONITOR) -> Told:
         raise ConfigError(f"{folder} holds something that is not the demo's: it is left alone")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    config, file = _set_up(folder, monitor)
+    config = _set_up(folder, monitor)
     with _environment(folder):
         server = _start_server()
         flights = prepare(folder / "data", plan)
         server.join()
-        return _watch(config, file, flights, folder, plan)
+        return _watch(config, flights, folder, plan)
 
 
 def prepare(root: Path, plan: Plan) -> pd.DataFrame:
@@ -106,7 +111,7 @@ def prepare(root: Path, plan: Plan) -> pd.DataFrame:
     return served
 
 
-def _set_up(folder: Path, monitor: Path) -> tuple[MonitorConfig, Path]:
+def _set_up(folder: Path, monitor: Path) -> MonitorConfig:
     """Write the monitor file again with the demo's paths and this Python."""
     text = monitor.read_text(encoding="utf-8")
     text = text.replace(DATA, str(folder / "data")).replace("[python,", f"[{sys.executable},")
@@ -114,7 +119,7 @@ def _set_up(folder: Path, monitor: Path) -> tuple[MonitorConfig, Path]:
     file.parent.mkdir()
     file.write_text(text, encoding="utf-8")
     config, _ = stages.find_config(file)
-    return config, file
+    return config
 
 
 @contextmanager
@@ -153,64 +158,66 @@ def _start_server() -> threading.Thread:
     return thread
 
 
-def _watch(
-    config: MonitorConfig, file: Path, flights: pd.DataFrame, folder: Path, plan: Plan
-) -> Told:
-    from flows.run_local import local_settings
+def _watch(config: MonitorConfig, flights: pd.DataFrame, folder: Path, plan: Plan) -> Told:
+    from flows.run_local import call_flow
 
     windows = _windows(config, plan.start, plan.end)
     first, last = _midnight(plan.baseline_start), _midnight(plan.start)
     built = stages.build_baseline(config, first, last, now=last)
     _tell(f"baseline {built.version}: {built.rows:,} rows of {len(built.windows)} days")
-    week = Weekly()
-    with local_settings():
-        for window in windows:
-            status = step(config, file, flights, folder / "data", window)
-            week.add(_day(window), status)
-            answer(config, window)
-    week.end()
     store = open_store()
     try:
+        with serving_ahead(flights, folder / "data") as served:
+            call_flow(_walk(config, windows, served, store))
         return conclude(config, windows, store, folder)
     finally:
         store.close()
 
 
-def step(
-    config: MonitorConfig, file: Path, flights: pd.DataFrame, root: Path, window: Window
-) -> str:
-    """Serve one day with the model that is current, and look at it; return the day's status."""
-    from flows.run_local import call_flow
+def _walk(
+    config: MonitorConfig, windows: Sequence[Window], served: Ahead, store: Store
+) -> Flow[[], None]:
+    """Return a flow that looks at each day once it is served, as `flows.backfill` does."""
+    from prefect import flow
 
-    day = _day(window)
-    model = training.current(root / "model")
-    list(serving.serve(model, flights, root, day, day + timedelta(days=1)))
-    found = call_flow("monitor", model=str(file), window_end=window.end, page=False)
-    return str(found["status"])
+    from flows.steps import follow_up, must_have_looked
+    from tasks.act import evaluate_window
+
+    @flow(name="flights-demo", persist_result=False)
+    def walk() -> None:
+        week = Weekly()
+        served.begin(_day(windows[0]))
+        for number, window in enumerate(windows, start=1):
+            served.finish()
+            if number < len(windows):
+                served.begin(_day(windows[number]))
+            due = stages.step_as_of(config, window)
+            report = evaluate_window(config, window, due, store, notify=True, recompute=False)
+            must_have_looked(report)
+            follow_up(config, report, store)
+            week.add(_day(window), report.status)
+            answer(config, window, store)
+        week.end()
+
+    return walk
 
 
-def answer(config: MonitorConfig, window: Window) -> bool:
+def answer(config: MonitorConfig, window: Window, store: Store) -> bool:
     """Answer as who is on call would: inputs that stay different for a week are so from now on.
 
     That is said of an incident which is open for a week and in which nothing but inputs and their
     levels deviates, as after a change of timetable. Where performance fell, or values are missing,
     somebody has to look.
     """
-    store = open_store()
-    try:
-        opened = [i for i in store.incidents(config.model) if i.closed is None]
-        if not opened or any(not k.startswith(OF_INPUTS) for k in opened[0].checks):
-            return False
-        if window.end - opened[0].opened < timedelta(days=7):
-            return False
-        said = f"{len(opened[0].checks)} values of the inputs differ since {opened[0].opened:%d %B}"
-        feedback.say(
-            store, opened[0], "expected_change", said_by="demo", now=window.end, reason=said
-        )
-        _tell(f"on call, {_day(window):%Y-%m-%d}: an expected change, {said}")
-        return True
-    finally:
-        store.close()
+    opened = [i for i in store.incidents(config.model) if i.closed is None]
+    if not opened or any(not k.startswith(OF_INPUTS) for k in opened[0].checks):
+        return False
+    if window.end - opened[0].opened < timedelta(days=7):
+        return False
+    said = f"{len(opened[0].checks)} values of the inputs differ since {opened[0].opened:%d %B}"
+    feedback.say(store, opened[0], "expected_change", said_by="demo", now=window.end, reason=said)
+    _tell(f"on call, {_day(window):%Y-%m-%d}: an expected change, {said}")
+    return True
 
 
 def conclude(config: MonitorConfig, windows: Sequence[Window], store: Store, folder: Path) -> Told:

@@ -57,7 +57,9 @@ def serve(
     for step in range((end - start).days):
         day = start + timedelta(days=step)
         scored = score(model, flights[_on(flights["timestamp"], day)], clock)
-        known = flights[_on(flights["label_timestamp"], day)].sort_values(["label_timestamp", "id"])
+        known = flights[_known_on(flights["label_timestamp"], day)].sort_values(
+            ["label_timestamp", "id"]
+        )
         labels = known[["id", "late", "label_timestamp"]].rename(columns={"late": "y_true"})
         _write(scored, root / "predictions" / f"date={day}", ignoring="latency_ms")
         _write(labels, root / "labels" / f"date={day}")
@@ -87,8 +89,21 @@ def score(
 
 def _on(moments: pd.Series, day: date) -> pd.Series:
     """Tell which moments lie on a New York day, of 23, 24 or 25 hours."""
-    start, end = (pd.Timestamp(bound, tz=ZONE) for bound in (day, day + timedelta(days=1)))
+    start, end = _bounds(day)
     return (moments >= start) & (moments < end)
+
+
+def _known_on(moments: pd.Series, day: date) -> pd.Series:
+    """Tell which moments have come by the end of a New York day, its last one included.
+
+    Who looks at that moment knows of them, whether the next day is served yet or not.
+    """
+    start, end = _bounds(day)
+    return (moments > start) & (moments <= end)
+
+
+def _bounds(day: date) -> tuple[pd.Timestamp, pd.Timestamp]:
+    return pd.Timestamp(day, tz=ZONE), pd.Timestamp(day + timedelta(days=1), tz=ZONE)
 
 
 def _write(frame: pd.DataFrame, folder: Path, ignoring: str | None = None) -> None:

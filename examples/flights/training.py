@@ -123,7 +123,7 @@ def _encode(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -> NDArr
     columns = []
     for name in FEATURES:
         if name in levels:
-            codes = _index(levels[name]).get_indexer(pd.Index(frame[name].astype(str)))
+            codes = _index(levels[name]).get_indexer(frame[name].to_numpy(dtype=object))
             columns.append(np.where(codes < 0, np.nan, codes))
         else:
             columns.append(frame[name].to_numpy(dtype="float64", na_value=np.nan))
@@ -132,8 +132,9 @@ def _encode(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -> NDArr
 
 @lru_cache(maxsize=64)
 def _index(levels: tuple[str, ...]) -> pd.Index:
-    # An index hashes its levels at the first look-up: once for a model, not once for an hour.
-    return pd.Index(levels)
+    # An index hashes its levels at the first look-up: once for a model, not once for an hour. One
+    # of strings would be converted at each.
+    return pd.Index(levels, dtype=object)
 
 
 def save(model: Model, folder: str | Path) -> None:
@@ -200,5 +201,15 @@ def current(root: str | Path) -> Model:
     FileNotFoundError
         When none was ever published there.
     """
-    root = Path(root)
-    return load(root / (root / "current").read_text(encoding="utf-8").strip())
+    return load(Path(root) / current_version(root))
+
+
+def current_version(root: str | Path) -> str:
+    """Return the version of the model published last.
+
+    Raises
+    ------
+    FileNotFoundError
+        When none was ever published there.
+    """
+    return (Path(root) / "current").read_text(encoding="utf-8").strip()

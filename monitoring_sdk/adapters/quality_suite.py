@@ -40,7 +40,7 @@ _COMMON = (
     *("library_metadata",),
 )
 _NAMED = ("column", "column_A", "column_B", "column_list")
-_RESULTS = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
+_RESULTS = {"result_format": "BASIC", "partial_unexpected_count": 0}
 _LOCK = Lock()
 
 

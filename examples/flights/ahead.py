@@ -1,0 +1,77 @@
+"""The serving process: it serves the next day while the monitor looks at the one before."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from examples.flights import serving, training
+
+
+@dataclass
+class Ahead:
+    """Days that are served one by one, each by the model that is current when it begins.
+
+    A model that is promoted while a day is served serves that day again from its start.
+    """
+
+    pool: ProcessPoolExecutor
+    models: Path
+    _under_way: tuple[date, Future[str]] | None = field(default=None, init=False)
+
+    def begin(self, day: date) -> None:
+        """Begin to serve a New York day, and come back at once."""
+        self._under_way = day, self.pool.submit(_serve, day)
+
+    def finish(self) -> None:
+        """Wait until the day that was begun is served by the current model.
+
+        Raises
+        ------
+        Exception
+            What serving raised.
+        """
+        if self._under_way is None:
+            raise ValueError("no day was begun")
+        day, served = self._under_way
+        if served.result() != training.current_version(self.models):
+            self.pool.submit(_serve, day).result()
+
+
+@contextmanager
+def serving_ahead(flights: pd.DataFrame, root: Path) -> Iterator[Ahead]:
+    """Serve flights in a process of their own, with the model under `root`.
+
+    Parameters
+    ----------
+    flights
+        Every flight that is ever served.
+    root
+        Where predictions and labels are left, as `serving.serve` says, and models are found.
+    """
+    # A forked process would have the threads' locks without the threads that release them.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, _start, (flights, root)) as pool:
+        yield Ahead(pool, root / "model")
+
+
+_STATE: dict[str, tuple[pd.DataFrame, Path]] = {}
+
+
+def _start(flights: pd.DataFrame, root: Path) -> None:
+    _STATE["served"] = flights, root
+
+
+def _serve(day: date) -> str:
+    """Serve a day, and return the version of the model that did."""
+    flights, root = _STATE["served"]
+    model = training.current(root / "model")
+    list(serving.serve(model, flights, root, day, day + timedelta(days=1)))
+    return model.version
