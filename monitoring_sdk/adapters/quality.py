@@ -174,7 +174,7 @@ def _together(asked: Sequence[Expectation], frames: Sequence[_Loaded]) -> list[_
         else:
             beside.setdefault(len(loaded), []).append((group, loaded))
     for length, parts in beside.items():
-        columns = {name: frame[name] for _, frame in parts for name in frame}
+        columns = {str(name): frame[name] for _, frame in parts for name in frame}
         if length * len(columns) > CELLS_TOGETHER:
             alone += parts
             continue
