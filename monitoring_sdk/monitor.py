@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from monitoring_sdk import logged_report
-from monitoring_sdk.adapters import baselines, inference_log
+from monitoring_sdk.adapters import baselines, folders, inference_log
 from monitoring_sdk.adapters.inference_log import LABELS, PREDICTIONS
 from monitoring_sdk.adapters.log_writer import LogLimits, LogStatus
 from monitoring_sdk.adapters.logged_rows import (
@@ -51,8 +51,9 @@ class ModelMonitor:
     baseline : str or Path, optional
         A baseline's folder. Default: the newest of the model under `MONITORING_BASELINES`.
     log : str or Path, optional
-        Folder of the inference log. Default: `.monitoring/log/<model>`; the quickstart model
-        keeps its rows in memory only. With a collector, rows wait there until it has them.
+        Folder of the inference log, by path or URL. Default: `.monitoring/log/<model>`; the
+        quickstart model keeps its rows in memory only. With a collector, rows wait there until it
+        has them; with a log behind a URL they wait in the default folder.
     url : str, optional
         Address of a collector (`monitoring serve`) that rows are sent to. Default:
         `MONITORING_URL`, except for the quickstart model.
@@ -104,11 +105,17 @@ class ModelMonitor:
         self.model = model
         self._baseline_folder = baseline
         self._baseline: Baseline | None = None
-        self._folder = Path(log) if log is not None else Path(".monitoring/log") / model
-        written = log is not None or url is not None or model != QUICKSTART
-        key = api_key or os.environ.get("MONITORING_API_KEY")
-        writer = open_writer(self._folder if written else None, model, url, key, limits)
-        self._rows = ProcessLog(writer, keep_rows, unique=url is not None)
+        files = folders.folder(log or Path(".monitoring/log") / model, "ModelMonitor: log")
+        away = folders.is_remote(files)
+        if away and url is not None:
+            raise ConfigError("ModelMonitor: log: beside url it must be a folder on this disk")
+        # What is on its way, and the alerts' record, stay on this disk.
+        self._folder = Path(".monitoring/log") / model if away else files
+        writer = None
+        if log is not None or url is not None or model != QUICKSTART:
+            key = api_key or os.environ.get("MONITORING_API_KEY")
+            writer = open_writer(self._folder, files, model, url, key, limits)
+        self._rows = ProcessLog(writer, keep_rows, unique=away or url is not None)
 
     def log_predictions(
         self,

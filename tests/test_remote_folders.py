@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,33 +21,6 @@ NOW = datetime(2024, 5, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """Start an S3 server on loopback, where moto is installed; return its address."""
-    pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(
-        ip_address="127.0.0.1", port=0, verbose=False
-    )
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(params=["memory", "s3"])
-def root(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Return the URL of an empty remote folder, on each kind of file system in turn."""
-    if request.param == "s3":
-        monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3"))
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    fs = fsspec.filesystem(request.param, skip_instance_cache=False)
-    fs.mkdir("monitoring")
-    yield f"{request.param}://monitoring"
-    fs.rm("monitoring", recursive=True)
-
-
-@pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("remote")
     config, _ = stages.find_config(write_small_model(folder, sys.executable))
@@ -57,14 +29,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(root: str, small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def place(remote: str, small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """Let baselines, monitor files and reports lie in the remote folder."""
     for name in ("BASELINES", "MONITORS", "REPORTS"):
-        monkeypatch.setenv(f"MONITORING_{name}", f"{root}/{name.lower()}")
+        monkeypatch.setenv(f"MONITORING_{name}", f"{remote}/{name.lower()}")
     monkeypatch.setenv("MONITORING_STORE", f"sqlite:///{tmp_path}/store.db")
     text = (small / "monitors" / f"{MODEL}.yaml").read_bytes()
-    folders.write(folders.folder(root) / "monitors" / f"{MODEL}.yaml", text)
-    return root
+    folders.write(folders.folder(remote) / "monitors" / f"{MODEL}.yaml", text)
+    return remote
 
 
 def test_a_window_is_looked_at_with_all_that_is_kept_behind_urls(place: str, small: Path) -> None:
@@ -87,7 +59,7 @@ def test_a_window_is_looked_at_with_all_that_is_kept_behind_urls(place: str, sma
 
 
 def test_a_version_appears_whole_or_not_at_all(
-    root: str, small: Path, monkeypatch: pytest.MonkeyPatch
+    remote: str, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local = baselines.load(str(small / "baselines"), MODEL)
     put = folders.write
@@ -99,24 +71,24 @@ def test_a_version_appears_whole_or_not_at_all(
 
     monkeypatch.setattr(folders, "write", dies)
     with pytest.raises(BaselineError, match="MemoryError"):
-        baselines.save(local, root)
-    assert baselines.versions(root, MODEL) == []
+        baselines.save(local, remote)
+    assert baselines.versions(remote, MODEL) == []
     with pytest.raises(BaselineError, match="no baseline in"):
-        baselines.load(root, MODEL)
+        baselines.load(remote, MODEL)
     monkeypatch.undo()
 
 
-def test_a_version_is_nobody_elses_and_never_changes(root: str, small: Path) -> None:
+def test_a_version_is_nobody_elses_and_never_changes(remote: str, small: Path) -> None:
     local = baselines.load(str(small / "baselines"), MODEL)
-    assert [baselines.save(local, root).version for _ in range(2)] == ["v1", "v2"]
-    again = baselines.load(root, MODEL, "v1")
+    assert [baselines.save(local, remote).version for _ in range(2)] == ["v1", "v2"]
+    again = baselines.load(remote, MODEL, "v1")
     assert again.profile.to_dict() == local.profile.to_dict()
-    folder = folders.folder(root) / MODEL / "v2"
+    folder = folders.folder(remote) / MODEL / "v2"
     assert not folders.create(folder / baselines.CLAIM, b"another")
     name = next(p.name for p in folder.iterdir() if p.suffix == ".csv")
     folders.write(folder / name, (folder / name).read_bytes() + b"\n")
     with pytest.raises(BaselineError, match=f"{name} was changed after it was built"):
-        baselines.load(root, MODEL, "v2")
+        baselines.load(remote, MODEL, "v2")
 
 
 def test_a_password_in_a_url_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,17 +52,20 @@ def application(
     keys: Path,
     limits: CollectorLimits | None = None,
     outcomes: Outcomes | None = None,
+    files: Path | None = None,
 ) -> Starlette:
     """Return the collector of the models in a folder of monitor files.
 
     Parameters
     ----------
     monitors, folder : Path
-        Folder of monitor files; folder under which each model's log is written.
+        Folder of monitor files; folder of what waits to be filed, and of each model's log.
     keys : Path
         The file that `monitoring serve key` writes.
     outcomes : Outcomes, optional
         What came of retrainings is taken too, and written there.
+    files : Path, optional
+        Where each model's log is written instead, as `folders.folder` returns it.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def application(
     limiter = FixedWindowRateLimiter(MemoryStorage())
     rate = RateLimitItemPerSecond(allowed.requests_per_second)
     # Before the server starts, so that a folder in use is an error of the command's own.
-    intake = Intake(folder, allowed.file_seconds)
+    intake = Intake(folder, allowed.file_seconds, files=files)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ import queue
 import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -100,13 +101,26 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 class Intake:
-    """Takes rows durably, each id once, and files them every `every` seconds."""
+    """Takes rows durably, each id once, and files them every `every` seconds.
+
+    Parameters
+    ----------
+    root : Path
+        Folder on this disk of what waits to be filed.
+    files : Path, optional
+        Where each model's log is written; by default in the same folder.
+    """
 
     def __init__(
-        self, root: Path, every: float = 30.0, clock: Callable[[], float] = time.time
+        self,
+        root: Path,
+        every: float = 30.0,
+        clock: Callable[[], float] = time.time,
+        files: Path | None = None,
     ) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self._root, self._every, self._clock = root, every, clock
+        self._files = root if files is None else files
         path = root / "collector.db"
         self._guard = sqlite3.connect(
             root / "collector.lock", timeout=0, isolation_level=None, check_same_thread=False
@@ -218,13 +232,16 @@ class Intake:
         for i, table in enumerate(_alike(parts)):
             moments = table.column(MOMENT)
             write_days(
-                self._root / model, kind, table.drop_columns([MOMENT]), moments, f"{name}-{i}"
+                self._files / model, kind, table.drop_columns([MOMENT]), moments, f"{name}-{i}"
             )
         base.execute("delete from pending where file = ?", (name,))
         return True
 
     def _name_file(self, base: sqlite3.Connection, model: str, kind: str) -> str:
-        """Settle which rows make the next file, before it is written."""
+        """Settle which rows make the next file, before it is written.
+
+        No other collector that files in the same remote folder gives the same name.
+        """
         sizes = base.execute(
             "select seq, length(rows) from pending where model = ? and kind = ? and file is null"
             " order by seq",
@@ -236,7 +253,7 @@ class Intake:
             if total > FILE_BYTES and seq != sizes[0][0]:
                 break
             last = seq
-        name = f"collector-{sizes[0][0]:012d}-{last:012d}"
+        name = f"collector-{sizes[0][0]:012d}-{last:012d}-{uuid.uuid4().hex[:8]}"
         base.execute(
             "update pending set file = ?"
             " where model = ? and kind = ? and file is null and seq <= ?",

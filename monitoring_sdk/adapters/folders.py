@@ -85,9 +85,20 @@ def reached(place: str | Path, what: type[MonitoringError] = MonitoringError) ->
         raise what(f"{redacted(str(place))}: cannot be reached: {reason}") from None
 
 
+def replaces_whole(place: str | Path) -> bool:
+    """Say whether a file behind a URL is replaced as one, and named by its URL alone.
+
+    Examples
+    --------
+    >>> replaces_whole("s3://bucket/log"), replaces_whole("ftp://me@host/log")
+    (True, False)
+    """
+    return str(place).partition("://")[0] in _WHOLE and not _PASSWORD.search(str(place))
+
+
 def write(path: Path, content: bytes) -> None:
     """Write a file, or write it anew: whoever reads sees the old one or the new one, whole."""
-    if is_remote(path) and _remote(path).protocol in _WHOLE:
+    if is_remote(path) and replaces_whole(path):
         _remote(path).fs.pipe_file(_remote(path).path, content)
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from monitoring_sdk.adapters.folders import is_remote, write
 from monitoring_sdk.adapters.whole_files import appearing
 
 PARTITION = "date"
@@ -22,13 +23,14 @@ def write_days(
 ) -> list[Path]:
     """Write rows to `<folder>/<kind>/date=YYYY-MM-DD/<name>.parquet`, a file for each day.
 
-    A file appears whole or not at all, and only when the disk has it. The name is the caller's, so
-    that whoever was interrupted and starts over replaces files and doubles none.
+    A file appears whole or not at all, and only when the disk, or the remote folder, has it. The
+    name is the caller's, so that whoever was interrupted and starts over replaces files and doubles
+    none.
 
     Parameters
     ----------
     folder : Path
-        The log of one model.
+        The log of one model, as `folders.folder` returns it.
     kind : str
         `predictions` or `labels`.
     moments : array of timestamps
@@ -43,11 +45,20 @@ def write_days(
     for day in sorted(d for d in pc.unique(days).to_pylist() if d is not None):
         part = rows.filter(pc.equal(days, day))
         place = folder / kind / f"{PARTITION}={day}"
-        place.mkdir(parents=True, exist_ok=True)
         written.append(place / f"{name}.parquet")
-        with appearing(written[-1], durable=True) as out:
-            pq.write_table(part, out, compression="zstd")
+        _write(written[-1], part)
     return written
+
+
+def _write(path: Path, rows: pa.Table) -> None:
+    if is_remote(path):
+        content = pa.BufferOutputStream()
+        pq.write_table(rows, content, compression="zstd")
+        write(path, content.getvalue().to_pybytes())
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with appearing(path, durable=True) as out:
+        pq.write_table(rows, out, compression="zstd")
 
 
 def note(folder: Path, text: str, at: datetime) -> Path:

@@ -1,11 +1,13 @@
 """The files of an inference log after they were written: rows and days are taken out of them.
 
-A file is written anew beside the old one and renamed over it, so that whoever reads sees one of the
-two, whole. Files are never changed in place, and a log's writer only adds files of its own.
+A file is written anew beside the old one and renamed over it, or put in its place where it lies
+behind a URL, so that whoever reads sees one of the two, whole. Files are never changed in place,
+and a log's writer only adds files of its own.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
@@ -21,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from monitoring_sdk.adapters.folders import fresh, is_remote, stamp, write
 from monitoring_sdk.adapters.whole_files import appearing
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.profile.levels import canonical_level
@@ -64,15 +67,14 @@ def erase_rows(path: Path, ids: Mapping[str, str]) -> Erased | None:
     SourceError
         When the file cannot be read or written, or was changed meanwhile.
     """
-    # A link stays one: the file that it names is written anew.
-    path = path.resolve()
     try:
+        if is_remote(path):
+            return _erase_remote(path, ids)
+        # A link stays one: the file that it names is written anew.
+        path = path.resolve()
         before = path.stat()
         with pq.ParquetFile(path) as file:
-            if not set(ids) <= set(file.schema_arrow.names):
-                return None
-            hits = [_hits(batch, ids) for batch in file.iter_batches(columns=list(ids))]
-            found = sum(int(np.count_nonzero(h)) for h in hits)
+            found = _found(file, ids)
             if not found:
                 return None
             with appearing(path, durable=True) as out:
@@ -80,10 +82,38 @@ def erase_rows(path: Path, ids: Mapping[str, str]) -> Erased | None:
                 _rewrite(file, out, ids)
                 now = path.stat()
                 if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
-                    raise SourceError(f"{path}: changed while it was written anew; run it again")
-    except (OSError, pa.ArrowException) as error:
+                    raise _changed(path)
+    except SourceError:
+        raise
+    except Exception as error:  # Drivers raise errors of their own kinds.
         raise SourceError(f"{path}: cannot be written anew: {type(error).__name__}") from None
     return Erased(path, found)
+
+
+def _erase_remote(path: Path, ids: Mapping[str, str]) -> Erased | None:
+    before = stamp(fresh(path))
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+        found = _found(file, ids)
+        if not found:
+            return None
+        out = io.BytesIO()
+        _rewrite(file, out, ids)
+    if stamp(fresh(path)) != before:
+        raise _changed(path)
+    write(path, out.getvalue())
+    return Erased(path, found)
+
+
+def _changed(path: Path) -> SourceError:
+    return SourceError(f"{path}: changed while it was written anew; run it again")
+
+
+def _found(file: pq.ParquetFile, ids: Mapping[str, str]) -> int:
+    """Count the rows of an id; none in a file without the columns."""
+    if not set(ids) <= set(file.schema_arrow.names):
+        return 0
+    batches = file.iter_batches(columns=list(ids))
+    return sum(int(np.count_nonzero(_hits(batch, ids))) for batch in batches)
 
 
 def _rewrite(file: pq.ParquetFile, out: BinaryIO, ids: Mapping[str, str]) -> None:
@@ -115,16 +145,20 @@ def _same(column: pa.Array, wanted: str) -> NDArray[np.bool_]:
 
 
 def day_folders(place: Path) -> Iterator[tuple[date, Path]]:
-    """Yield the folders `<column>=YYYY-MM-DD` of a log, and their days."""
-    if not place.is_dir() or place.is_symlink():
+    """Yield the folders `<column>=YYYY-MM-DD` of a log, and their days; links are none."""
+    if not _is_folder(fresh(place)):
         return
     for folder in sorted(place.iterdir()):
         match = _DAY.fullmatch(folder.name)
-        if match is not None and folder.is_dir() and not folder.is_symlink():
+        if match is not None and _is_folder(folder):
             try:
                 yield date.fromisoformat(match[1]), folder
             except ValueError:
                 continue
+
+
+def _is_folder(place: Path) -> bool:
+    return place.is_dir() and (is_remote(place) or not place.is_symlink())
 
 
 def remove_days(place: Path, before: datetime) -> Sequence[Path]:
@@ -143,6 +177,7 @@ def remove_days(place: Path, before: datetime) -> Sequence[Path]:
         for path in [p for p in folder.iterdir() if p.suffix in (".parquet", ".pq")]:
             path.unlink(missing_ok=True)
             removed.append(path)
-        if not any(folder.iterdir()):
+        # Behind a URL a folder is no more than the names of its files.
+        if not is_remote(folder) and not any(folder.iterdir()):
             folder.rmdir()
     return removed

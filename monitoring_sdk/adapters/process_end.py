@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import signal
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any, Protocol
 
 FLUSH_SECONDS = 10.0
@@ -40,6 +42,7 @@ def watch(writer: Watched) -> None:
     if "exit" not in _installed:
         _installed.add("exit")
         atexit.register(close_all)
+        _before_executors_end(close_all)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
                 before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_fork
@@ -47,6 +50,19 @@ def watch(writer: Watched) -> None:
     if "signal" not in _installed and threading.current_thread() is threading.main_thread():
         _installed.add("signal")
         _chain_sigterm()
+
+
+def _before_executors_end(call: Callable[[], None]) -> None:
+    """Call at exit while executors still take work: remote file systems look up names by them.
+
+    Python has no public way: functions of `atexit` come after executors have ended. Without this
+    one the rows stay in the spool, for the next process.
+    """
+    # Those that register later are called sooner: executors have registered by now.
+    importlib.import_module("concurrent.futures.thread")
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        register(call)
 
 
 def close_all() -> None:

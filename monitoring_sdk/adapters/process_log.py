@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from monitoring_sdk.adapters.folders import is_remote
 from monitoring_sdk.adapters.inference_log import KINDS
 from monitoring_sdk.adapters.log_writer import LogLimits, LogWriter
 from monitoring_sdk.adapters.logged_chunks import Chunk, RecentRows, lay_plainly, rows_of
@@ -24,20 +25,30 @@ SENT = LogLimits(segment_seconds=2.0, segment_bytes=4 * 2**20)
 
 
 def open_writer(
-    folder: Path | None, model: str, url: str | None, api_key: str | None, limits: LogLimits | None
-) -> LogWriter | None:
-    """Open the log of a model: files in a folder, or a collector with a spool there; or none.
+    folder: Path,
+    files: Path,
+    model: str,
+    url: str | None,
+    api_key: str | None,
+    limits: LogLimits | None,
+) -> LogWriter:
+    """Open the log of a model: files, or a collector; rows on their way are in a folder's spool.
+
+    Parameters
+    ----------
+    folder : Path
+        On this disk.
+    files : Path
+        Where rows are filed; the same folder, or one by URL.
 
     Raises
     ------
     ConfigError
         When the collector's address is none, or there is no key for it.
     """
-    if folder is None:
-        return None
     folder = folder.absolute()
     if url is None:
-        return LogWriter(folder, file_segment(folder), limits)
+        return LogWriter(folder, file_segment(files if is_remote(files) else folder), limits)
     address = collector_address(url)
     if not api_key:
         raise ConfigError("ModelMonitor: url needs a key: api_key, or MONITORING_API_KEY")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
 from monitoring_sdk.adapters import process_end
+from monitoring_sdk.adapters.folders import folder, is_remote, reached
 from monitoring_sdk.adapters.inference_log import LABELS, write_days
 from monitoring_sdk.adapters.logged_rows import LABEL_TIMESTAMP, TIMESTAMP
 from monitoring_sdk.adapters.spool import Abandoned, kind_of, read_segment, segments, take_over
+from monitoring_sdk.errors import MonitoringError
 
 log = logging.getLogger("monitoring_sdk.log")
 
@@ -34,10 +37,11 @@ Settle = Callable[[Path], int]
 """Files or sends a segment and returns its rows; raises NotYetError, RefusedError or OSError."""
 
 
-def file_segment(folder: Path) -> Settle:
+def file_segment(place: Path) -> Settle:
     """Return what files segments as Parquet under the log of a model.
 
-    Files are named after the segment: one that is filed again replaces its files.
+    Files are named after the segment: one that is filed again replaces its files. Where a remote
+    folder cannot be reached, segments wait on disk.
     """
 
     def settle(path: Path) -> int:
@@ -48,10 +52,25 @@ def file_segment(folder: Path) -> Settle:
             kind = kind_of(path)
             moments = rows.column(LABEL_TIMESTAMP if kind == LABELS else TIMESTAMP)
             moments = moments.cast(pa.timestamp("us", "UTC"), safe=False)
-            write_days(folder, kind, rows, moments, f"{path.parent.name}-{path.stem}")
+            with _reached(place) as reachable:
+                write_days(reachable, kind, rows, moments, f"{path.parent.name}-{path.stem}")
             return int(rows.num_rows)
 
     return settle
+
+
+@contextlib.contextmanager
+def _reached(place: Path) -> Iterator[Path]:
+    """Have a segment tried again, whatever a remote folder's driver raises: it is on disk here."""
+    if not is_remote(place):
+        yield place
+        return
+    try:
+        with reached(place):
+            # Named anew each time: a driver does not outlive a fork.
+            yield folder(str(place))
+    except MonitoringError as error:
+        raise NotYetError(str(error)) from None
 
 
 class Settler:

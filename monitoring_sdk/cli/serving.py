@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from monitoring_sdk.adapters.folders import folder, is_remote
 from monitoring_sdk.cli.options import common, emit
 
+LOGS = Path(".monitoring/log")
 KEYS = click.option(
     "--keys",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -20,12 +22,26 @@ KEYS = click.option(
 @click.group(invoke_without_command=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8765, show_default=True)
-@click.option("--log", type=click.Path(file_okay=False, path_type=Path), help="Folder of the logs.")
+@click.option(
+    "--log", default=str(LOGS), show_default=True, help="Folder of the logs, by path or URL."
+)
+@click.option(
+    "--spool",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of rows not filed yet. Default: that of the logs; of logs behind a URL "
+    f"{LOGS}. Keep it on a disk that lasts.",
+)
 @KEYS
 @click.pass_context
 @common
 def serve(
-    ctx: click.Context, host: str, port: int, log: Path | None, keys: Path, as_json: bool
+    ctx: click.Context,
+    host: str,
+    port: int,
+    log: str,
+    spool: Path | None,
+    keys: Path,
+    as_json: bool,
 ) -> None:
     """Take predictions, labels and outcomes of retrainings over HTTP, until Ctrl-C."""
     if ctx.invoked_subcommand is not None:
@@ -36,8 +52,9 @@ def serve(
     from monitoring_sdk.stages.callbacks import Callbacks
     from monitoring_sdk.stages.handle import monitors_root
 
-    root = monitors_root()
-    app = application(root, log or Path(".monitoring/log"), keys, outcomes=Callbacks(root))
+    root, files = monitors_root(), folder(log, "--log")
+    waiting = spool or (LOGS if is_remote(files) else files)
+    app = application(root, waiting, keys, outcomes=Callbacks(root), files=files)
     click.echo(f"http://{host}:{port}", err=True)
     try:
         uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)

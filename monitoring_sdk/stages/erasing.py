@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monitoring_sdk.adapters.folders import folder, is_remote, replaces_whole
 from monitoring_sdk.adapters.log_files import Erased, erase_rows, parquet_files
 from monitoring_sdk.adapters.sources import listing
 from monitoring_sdk.adapters.sources.source import open_source
@@ -63,7 +64,7 @@ class Erasure:
 def erase(
     identity: Sequence[str], config: MonitorConfig | None = None, logs: Path = LOGS
 ) -> Erasure:
-    """Take the rows of a prediction's id out of the log, and of the local sources of a monitor.
+    """Take the rows of a prediction's id out of the log, and of a monitor's sources of files.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def erase(
     logged = logs if config is None else logs / config.model
     files |= dict.fromkeys(parquet_files(logged), (ID,)) if len(identity) == 1 else {}
     for spec in _sources(config):
-        found = _local_files(spec, unreached)
+        found = _files(spec, unreached)
         files |= dict.fromkeys(found, columns)
     if (logs / "collector.db").exists():
         unreached.append(
@@ -115,17 +116,19 @@ def _sources(config: MonitorConfig | None) -> Iterator[SourceSpec]:
             yield source.features
 
 
-def _local_files(spec: SourceSpec, unreached: list[str]) -> list[Path]:
-    """Return the Parquet files of a source on this disk; say of the others that they stay."""
+def _files(spec: SourceSpec, unreached: list[str]) -> list[Path]:
+    """Return a source's Parquet files that can be replaced; say of the others that they stay."""
     name = open_source(spec).name
     if spec.path is None:
         unreached.append(f"{name}: a database, which is only ever read here")
         return []
-    if "://" in spec.path and not spec.path.startswith(("file://", "local://")):
-        unreached.append(f"{name}: not on this disk")
+    remote = is_remote(spec.path)
+    if remote and not replaces_whole(spec.path):
+        unreached.append(f"{name}: neither on this disk nor in a store of objects")
         return []
     entries = listing.list_entries(spec.path)
     others = [e.path for e in entries if not e.parquet]
     if others:
         unreached.append(f"{name}: {len(others)} files that are no Parquet")
-    return [Path(e.path) for e in entries if e.parquet]
+    full = listing.filesystem(spec.path)[0].unstrip_protocol if remote else str
+    return [folder(full(e.path)) for e in entries if e.parquet]

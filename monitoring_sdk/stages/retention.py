@@ -9,6 +9,7 @@ from typing import Any
 
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
+from monitoring_sdk.adapters.folders import folder, is_remote, reached, replaces_whole
 from monitoring_sdk.adapters.log_files import remove_days
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.baseline import Baseline
@@ -18,6 +19,10 @@ from monitoring_sdk.stages.erasing import LOGS
 from monitoring_sdk.stages.learning import span_learned_from
 from monitoring_sdk.stages.operations import LOOK_BACK
 from monitoring_sdk.window import Window
+
+_OTHERS = (
+    "a source that is no folder of days, here or in a store of objects, keeps its own retention"
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,8 @@ def retain(config: MonitorConfig, store: Store, as_of: datetime | None = None) -
         awaited = until - config.labels.deadline - 2 * step
         log_before = min([at - kept.log, awaited, *(o - 2 * step for o in opened)])
         for place in _logs(config, notes):
-            files += len(remove_days(place, log_before))
+            with reached(place):
+                files += len(remove_days(place, log_before))
     if kept.results is not None:
         built = _baseline(config, until)
         length = built.comparison.length if built is not None else None
@@ -103,14 +109,21 @@ def _baseline(config: MonitorConfig, until: datetime) -> Baseline | None:
 
 
 def _logs(config: MonitorConfig, notes: list[str]) -> list[Path]:
-    """Return the folders of days: of the model's own log, and of its sources on this disk."""
+    """Return the folders of days: of the model's own log, and of its sources of files."""
     places = [LOGS / config.model / kind for kind in ("predictions", "labels")]
     for spec in (config.source.predictions, config.source.labels):
         if spec is None:
             continue
-        if spec.path is None or "://" in spec.path or not Path(spec.path).is_dir():
-            notes.append("a source that is no folder of days on this disk keeps its own retention")
+        path = spec.path
+        if path is None or (is_remote(path) and not replaces_whole(path)):
+            notes.append(_OTHERS)
+            continue
+        place = folder(path, "source.path")
+        with reached(place):
+            found = place.is_dir()
+        if found:
+            places.append(place)
         else:
-            places.append(Path(spec.path))
+            notes.append(_OTHERS)
     notes[:] = dict.fromkeys(notes)
-    return list(dict.fromkeys(p.resolve() for p in places))
+    return list(dict.fromkeys(p if is_remote(p) else p.resolve() for p in places))
