@@ -127,8 +127,7 @@ def test_the_quiet_days_of_many_models_stay_quiet(
         windows = days(config, BASELINE_DAYS, FAILURE_DAY)
         for judged in judge_windows(config, windows, NOW, 200):
             pages += any(
-                c.pages
-                for c in result_of(config, judged, NOW, ConceptChain(config, store)).checks
+                c.pages for c in result_of(config, judged, NOW, ConceptChain(config, store)).checks
             )
     assert pages == 0
 
