@@ -37,7 +37,23 @@ def pytest_xdist_auto_num_workers() -> int:
 # What takes long goes first, so that no process is alone with it at the end.
 LONG = (
     "test_stages_car_loan",
+    "test_slices",
+    "test_init",
+    "test_flights_example",
     "test_retrain",
+    "test_peers_failures",
+    "test_performance_tasks",
+    "test_versions",
+    "test_crashes",
+    "test_store",
+    "test_references_walked",
+    "test_delivery",
+    "test_distinct_levels",
+    "test_calendar",
+    "test_bad_input",
+    "test_budget_pipeline",
+    "test_concept_monitor",
+    "test_joint_monitor",
 )
 
 
@@ -63,9 +79,9 @@ class ByFile(LoadGroupScheduling):
         return group.split("::", 1)[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
-    """Have pytest-xdist share out the tests in this way."""
-    return ByFile(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    """Have pytest-xdist share out the tests in this way, with `--dist loadgroup`."""
+    return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @dataclass(frozen=True)
