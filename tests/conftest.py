@@ -17,6 +17,7 @@ from hypothesis import settings
 from postgres_server import PostgresServer, installed, postgres_server
 from slack_server import SlackServer
 from webhook_receiver import Receiver
+from xdist.scheduler import LoadGroupScheduling
 
 RECORDED_SECONDS = 20.0
 BUSY_SECONDS = 20.0
@@ -32,6 +33,56 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are processors: many tests wait for a server or a process."""
     return (os.cpu_count() or 1) + 1
+
+
+# What takes long goes first, so that no process is alone with it at the end.
+LONG = (
+    "test_stages_car_loan",
+    "test_slices",
+    "test_init",
+    "test_flights_example",
+    "test_retrain",
+    "test_peers_failures",
+    "test_performance_tasks",
+    "test_versions",
+    "test_crashes",
+    "test_store",
+    "test_references_walked",
+    "test_delivery",
+    "test_distinct_levels",
+    "test_calendar",
+    "test_bad_input",
+    "test_budget_pipeline",
+    "test_concept_monitor",
+    "test_joint_monitor",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of the Prefect server together: a server of each process costs a minute."""
+    rank = {name: number for number, name in enumerate(LONG, 1)}
+
+    def place(item: pytest.Item) -> int:
+        if "prefect_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("server"))
+            return 0
+        return rank.get(item.path.stem, len(LONG) + 1)
+
+    items.sort(key=place)
+
+
+class ByFile(LoadGroupScheduling):
+    """Share out the files, in their order, and tests of a group together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        group: str = super()._split_scope(nodeid)
+        return group.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    """Have pytest-xdist share out the tests in this way, with `--dist loadgroup`."""
+    return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @dataclass(frozen=True)

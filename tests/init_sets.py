@@ -22,7 +22,7 @@ def moments(chance: np.random.Generator, days: int, rows: int) -> pd.DatetimeInd
 
 
 def write_wine(folder: Path) -> tuple[Path, Path]:
-    """Write wines classified by a fitted model, 300 a day for 50 days, and labels days later.
+    """Write wines classified by a fitted model, 300 a day for 36 days, and labels days later.
 
     CSV; moments in milliseconds since 1970; a probability for each cultivar.
     """
@@ -30,10 +30,10 @@ def write_wine(folder: Path) -> tuple[Path, Path]:
     bottles = load_wine(as_frame=True)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.05))
     model.fit(bottles.data[::2], CULTIVARS[bottles.target[::2]])
-    chosen = chance.integers(0, len(bottles.data), 300 * 50)
+    chosen = chance.integers(0, len(bottles.data), 300 * 36)
     wines = bottles.data.iloc[chosen].reset_index(drop=True)
     wines += chance.normal(size=wines.shape) * 0.3 * wines.std().to_numpy()
-    at = moments(chance, 50, len(wines))
+    at = moments(chance, 36, len(wines))
     rows = wines.assign(
         sample_no=[f"W{i:05d}" for i in range(len(wines))],
         scored_at=at.as_unit("ms").astype("int64"),

@@ -1,6 +1,8 @@
 """Concept drift through the whole pipeline: told from covariate shift, diagnosed, and shown."""
 
 import json
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,10 +14,11 @@ from click.testing import CliRunner
 
 from monitoring_sdk import cli, stages
 from monitoring_sdk.adapters.store import open_store
-from monitoring_sdk.config import load_config
+from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.render.reliability import reliability_chart, reliability_figure
 from monitoring_sdk.report import Report
 from monitoring_sdk.stages.newest import newest_reports
+from monitoring_sdk.window import Window
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 DAYS, BASELINE_DAYS, CHANGE, ROWS = 30, 20, 26, 400
@@ -68,17 +71,36 @@ def write(folder: Path, change: str | None, seed: int = 3) -> Path:
     return path
 
 
+def windows_of(config: MonitorConfig) -> list[Window]:
+    start, end = (FIRST + timedelta(days=d) for d in (BASELINE_DAYS, DAYS))
+    return list(config.cadence.windows(start, end))
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[Report]]]:
+    """Build the baseline, and watch the days before the change, which are the same for all."""
+    folder = tmp_path_factory.mktemp("concept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MONITORING_BASELINES", str(folder / "baselines"))
+        config = load_config(write(folder, None))
+        windows = windows_of(config)
+        stages.build_baseline(config, now=windows[0].start)
+        store = open_store(f"sqlite:///{folder / 'store.db'}")
+        before = windows[: CHANGE - BASELINE_DAYS]
+        reports = list(stages.walk(config, before, store, notify=True))
+        store.close()
+        yield folder, reports
+
+
 def watched(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, change: str | None
+    calm: tuple[Path, list[Report]], folder: Path, change: str | None
 ) -> tuple[list[Report], list[Report]]:
     """Return what each day's run said, and the newest verdict on each day."""
-    monkeypatch.chdir(folder)
-    config = load_config(write(folder, change))
-    start, end = (FIRST + timedelta(days=d) for d in (BASELINE_DAYS, DAYS))
-    stages.build_baseline(config, now=start)
+    config = load_config(write(calm[0], change))
+    shutil.copy(calm[0] / "store.db", folder / "store.db")
     store = open_store(f"sqlite:///{folder / 'store.db'}")
-    windows = list(config.cadence.windows(start, end))
-    reports = list(stages.walk(config, windows, store, notify=True))
+    windows, before = windows_of(config), calm[1]
+    reports = [*before, *stages.walk(config, windows[len(before) :], store, notify=True)]
     return reports, newest_reports(config, windows, reports[-1].as_of, store)
 
 
@@ -87,9 +109,9 @@ def alerts(report: Report, family: str) -> set[str]:
 
 
 def test_a_reversal_is_concept_drift_in_its_first_labelled_window(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    calm: tuple[Path, list[Report]], tmp_path: Path
 ) -> None:
-    reports, newest = watched(tmp_path, monkeypatch, "reversal")
+    reports, newest = watched(calm, tmp_path, "reversal")
     first = CHANGE - BASELINE_DAYS
     for report in newest[:first]:
         assert alerts(report, "performance") == set()
@@ -106,11 +128,11 @@ def test_a_reversal_is_concept_drift_in_its_first_labelled_window(
     assert figure.caption.startswith("400 labelled rows of 2024-03-29")
     alt.LayerChart.from_dict(reliability_chart(curve).to_dict(), validate=True)
     # What is realised lies as far below its estimate as outcomes no longer follow the inputs.
-    calm, gone = (
+    usual, gone = (
         next(c for c in r.checks if c.name == "concept_gap@accuracy")
         for r in (newest[0], newest[first])
     )
-    assert calm.interval[0] < 0 < calm.interval[1]
+    assert usual.interval[0] < 0 < usual.interval[1]
     assert gone.value < -0.4
     assert gone.interval[1] < 0
     # The labels of that day come a day later: in that run it is told, diagnosed, and retrained.
@@ -121,8 +143,8 @@ def test_a_reversal_is_concept_drift_in_its_first_labelled_window(
     assert newest[first].diagnosis == told.diagnosis
 
 
-def test_a_covariate_shift_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reports, newest = watched(tmp_path, monkeypatch, "covariate")
+def test_a_covariate_shift_is_not(calm: tuple[Path, list[Report]], tmp_path: Path) -> None:
+    reports, newest = watched(calm, tmp_path, "covariate")
     assert not any("concept_drift" in k for r in newest for k in alerts(r, "performance"))
     assert "drift/ks/x" in alerts(newest[-1], "drift")
     assert not any(r.triggers for r in reports)
@@ -131,15 +153,15 @@ def test_a_covariate_shift_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_segment_that_carries_it_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    calm: tuple[Path, list[Report]], tmp_path: Path
 ) -> None:
-    reports, newest = watched(tmp_path, monkeypatch, "segment")
+    reports, newest = watched(calm, tmp_path, "segment")
     assert "performance/concept_drift" in alerts(newest[-2], "performance")
     found = [r.diagnosis for r in reports if r.diagnosis is not None]
     assert found
     assert found[0]["kind"] == "concept"
     assert "kind = b" in found[0]["sentence"]
-    asked = [str(tmp_path / "concept.yaml"), "--window-end", "2024-03-29"]
+    asked = [str(calm[0] / "concept.yaml"), "--window-end", "2024-03-29"]
     shown = CliRunner().invoke(cli.main, ["diagnose", *asked])
     assert shown.exit_code == 0, shown.output
     assert shown.output.startswith("concept: Mean loss rose from ")

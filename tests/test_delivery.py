@@ -2,9 +2,7 @@
 
 import json
 import logging
-import os
 import socket
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,7 +12,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 from conftest import on_sqlite
-from deciding_worker import CHANNEL, MODEL, NOW, check, day, decide
+from deciding_worker import CHANNEL, MODEL, NOW, check, day, decide, start
 from slack_server import TOKEN
 
 from monitoring_sdk.adapters import hooks, prefect_calls
@@ -27,7 +25,6 @@ from monitoring_sdk.cli import main
 from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.stages import outbox_state
 
-WORKER = Path(__file__).with_name("deciding_worker.py")
 LATER = timedelta(hours=2)
 
 
@@ -293,10 +290,9 @@ def test_blocks_that_slack_refuses_are_sent_as_plain_text(store, slack, sender):
 def test_a_killed_process_costs_no_message_and_sends_none_twice(
     store, store_url, slack, sender, act
 ):
-    environ = {**os.environ, "SLACK_BOT_TOKEN": TOKEN, "SLACK_BASE_URL": slack.base_url}
-    command = [sys.executable, str(WORKER), act, store_url]
-    died = subprocess.run(command, env=environ, timeout=60, stdout=subprocess.DEVNULL)
-    assert died.returncode == -9
+    died = start(act, store_url, SLACK_BOT_TOKEN=TOKEN, SLACK_BASE_URL=slack.base_url)
+    died.join(60)
+    assert died.exitcode == -9
     assert len(slack.messages) == (1 if act == "die_sending" else 0)
     if act == "die_sending":
         # The dead one's claim holds until it expires.

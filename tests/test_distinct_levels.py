@@ -193,6 +193,7 @@ def pages(kind: str, n: int, seed: int) -> tuple[int, int]:
     total = empty_categorical(grid)
     for profile in reference:
         total = total.merge(profile)
+    later = [profile_categorical(w, grid) for w in windows[REFERENCE:]]
     paged = judged = 0
     for method in (*DEFAULTS["categorical"], "distinct_ratio"):
         row = METHODS[method]
@@ -201,8 +202,8 @@ def pages(kind: str, n: int, seed: int) -> tuple[int, int]:
             before = list(own)
         series = ReferenceSeries(tuple(v.value for v in before), tuple(v.n or 0 for v in before))
         passed = False
-        for w in windows[REFERENCE:]:
-            value = drift(method, total, profile_categorical(w, grid), grid)
+        for profile in later:
+            value = drift(method, total, profile, grid)
             if value.value is None:
                 continue
             found = limits(

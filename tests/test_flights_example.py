@@ -202,8 +202,13 @@ def ignorant(flights: pd.DataFrame) -> training.Model:
     return training.fit(rows.assign(late=rows["late"].to_numpy()[order]))
 
 
-def test_a_better_challenger_wins(labelled: pd.DataFrame, ignorant: training.Model) -> None:
-    outcome = retraining.retrain(labelled, ignorant, AS_OF)
+@pytest.fixture(scope="module")
+def outcome(labelled: pd.DataFrame, ignorant: training.Model) -> retraining.Outcome:
+    """Retrain the ignorant champion."""
+    return retraining.retrain(labelled, ignorant, AS_OF)
+
+
+def test_a_better_challenger_wins(outcome: retraining.Outcome) -> None:
     assert outcome.better, outcome.reason
     assert outcome.challenger is not None
     assert outcome.comparison is not None
@@ -215,8 +220,10 @@ def test_a_better_challenger_wins(labelled: pd.DataFrame, ignorant: training.Mod
     assert outcome.challenger.rows == outcome.training.rows
 
 
-def test_an_equal_challenger_does_not_win(labelled: pd.DataFrame, ignorant: training.Model) -> None:
-    first = retraining.retrain(labelled, ignorant, AS_OF).challenger
+def test_an_equal_challenger_does_not_win(
+    labelled: pd.DataFrame, outcome: retraining.Outcome
+) -> None:
+    first = outcome.challenger
     assert first is not None
     outcome = retraining.retrain(labelled, first, AS_OF)
     assert not outcome.better
@@ -225,14 +232,14 @@ def test_an_equal_challenger_does_not_win(labelled: pd.DataFrame, ignorant: trai
 
 
 def test_retraining_looks_at_nothing_later(
-    labelled: pd.DataFrame, ignorant: training.Model
+    labelled: pd.DataFrame, ignorant: training.Model, outcome: retraining.Outcome
 ) -> None:
     later = labelled["label_timestamp"] > pd.Timestamp(AS_OF)
     assert later.any()
     changed = labelled.assign(y_true=labelled["y_true"].where(~later, 1 - labelled["y_true"]))
-    outcomes = [retraining.retrain(rows, ignorant, AS_OF) for rows in (labelled, changed)]
-    assert outcomes[0].comparison == outcomes[1].comparison
-    assert outcomes[0].training == outcomes[1].training
+    other = retraining.retrain(changed, ignorant, AS_OF)
+    assert other.comparison == outcome.comparison
+    assert other.training == outcome.training
 
 
 def test_rows_that_the_champion_saw_are_not_held_out(

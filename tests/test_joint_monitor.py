@@ -1,5 +1,7 @@
 """A monitor of columns together, of text, moments and embeddings, from baseline to verdict."""
 
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,10 +11,11 @@ import pytest
 
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import open_store
-from monitoring_sdk.config import load_config
+from monitoring_sdk.config import MonitorConfig, load_config
 from monitoring_sdk.errors import BaselineError
 from monitoring_sdk.stages import scan
 from monitoring_sdk.stages.checking import check_monitor
+from monitoring_sdk.window import Window
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 DAYS, BASELINE_DAYS, CHANGE, ROWS = 34, 24, 30, 300
@@ -37,8 +40,11 @@ drift: [ks, total_variation, pca_error, correlation_change, domain_classifier_au
 
 
 def rows(change: str | None, seed: int) -> pd.DataFrame:
-    """Return the rows of all days; from the day of the change on one thing is different."""
-    chance = np.random.default_rng(seed)
+    """Return the rows of all days; from the day of the change on one thing is different.
+
+    The days before it are the same whatever changes.
+    """
+    chance, other = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     n = DAYS * ROWS
     day = np.repeat(np.arange(DAYS), ROWS)
     late = day >= CHANGE
@@ -46,16 +52,16 @@ def rows(change: str | None, seed: int) -> pd.DataFrame:
     y = 0.9 * x + np.sqrt(1 - 0.81) * chance.normal(size=n)
     if change == "together":
         # The same distribution of each, and nothing to do with each other.
-        y = np.where(late, chance.normal(size=n), y)
+        y = np.where(late, other.normal(size=n), y)
     notes = [" ".join(chance.choice(WORDS, 6)) for _ in range(n)]
     if change == "words":
         notes = [
-            " ".join(chance.choice(NEW_WORDS, 6)) if new else note
+            " ".join(other.choice(NEW_WORDS, 6)) if new else note
             for note, new in zip(notes, late, strict=True)
         ]
     hour = chance.integers(8, 18, n)
     if change == "hours":
-        hour = np.where(late, chance.integers(0, 6, n), hour)
+        hour = np.where(late, other.integers(0, 6, n), hour)
     at = pd.Timestamp(FIRST) + pd.to_timedelta(day * 86_400 + np.tile(np.arange(ROWS), DAYS), "s")
     vector = chance.normal(size=(n, 8))
     if change == "vectors":
@@ -84,21 +90,35 @@ def rows(change: str | None, seed: int) -> pd.DataFrame:
     )
 
 
-def alerts(folder: Path, monkeypatch: pytest.MonkeyPatch, change: str | None) -> set[str]:
-    """Build the baseline, watch the last days, and return the keys that alerted at the end."""
-    monkeypatch.chdir(folder)
-    rows(change, seed=5).to_parquet(folder / "rows.parquet")
-    file = folder / "joint.yaml"
-    file.write_text(MONITOR.format(folder=folder))
-    config = load_config(file)
-    stages.build_baseline(config, now=FIRST + timedelta(days=BASELINE_DAYS))
-    windows = list(
-        config.cadence.windows(FIRST + timedelta(days=BASELINE_DAYS), FIRST + timedelta(days=DAYS))
-    )
+def windows(config: MonitorConfig, first: int, last: int) -> list[Window]:
+    return list(config.cadence.windows(FIRST + timedelta(days=first), FIRST + timedelta(days=last)))
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Build the baseline, and watch the days before the change, which are quiet."""
+    folder = tmp_path_factory.mktemp("joint")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MONITORING_BASELINES", str(folder / "baselines"))
+        rows(None, seed=5).to_parquet(folder / "rows.parquet")
+        (folder / "joint.yaml").write_text(MONITOR.format(folder=folder))
+        config = load_config(folder / "joint.yaml")
+        stages.build_baseline(config, now=FIRST + timedelta(days=BASELINE_DAYS))
+        store = open_store(f"sqlite:///{folder / 'store.db'}")
+        for report in stages.walk(config, windows(config, BASELINE_DAYS, CHANGE), store):
+            assert [c.key for c in report.checks if c.status in ("alert", "error", "skipped")] == []
+        store.close()
+        yield folder
+
+
+def alerts(watched: Path, folder: Path, change: str | None) -> set[str]:
+    """Watch the days from the change on, and return the keys that alerted at the end."""
+    rows(change, seed=5).to_parquet(watched / "rows.parquet")
+    config = load_config(watched / "joint.yaml")
+    shutil.copy(watched / "store.db", folder / "store.db")
     store = open_store(f"sqlite:///{folder / 'store.db'}")
-    reports = list(stages.walk(config, windows, store))
-    for report in reports[: CHANGE - BASELINE_DAYS]:
-        assert [c.key for c in report.checks if c.status in ("alert", "error", "skipped")] == []
+    reports = list(stages.walk(config, windows(config, CHANGE, DAYS), store))
+    store.close()
     return {c.key for c in reports[-1].checks if c.status == "alert"}
 
 
@@ -118,13 +138,13 @@ def alerts(folder: Path, monkeypatch: pytest.MonkeyPatch, change: str | None) ->
     ],
 )
 def test_what_no_single_column_shows(
+    watched: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     change: str | None,
     found: set[str],
     silent: set[str],
 ) -> None:
-    alerting = alerts(tmp_path, monkeypatch, change)
+    alerting = alerts(watched, tmp_path, change)
     assert found <= alerting
     assert not alerting & silent
     if change is None:
@@ -147,15 +167,11 @@ def test_numbers_are_no_moments_and_it_is_said_at_once(
 
 
 def test_of_a_large_window_some_rows_are_looked_at_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    watched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    rows(None, seed=5).to_parquet(tmp_path / "rows.parquet")
-    file = tmp_path / "joint.yaml"
-    file.write_text(MONITOR.format(folder=tmp_path))
-    config = load_config(file)
-    stages.build_baseline(config, now=FIRST + timedelta(days=BASELINE_DAYS))
-    window = next(config.cadence.windows(FIRST + timedelta(days=25), FIRST + timedelta(days=26)))
+    rows(None, seed=5).to_parquet(watched / "rows.parquet")
+    config = load_config(watched / "joint.yaml")
+    (window,) = windows(config, 25, 26)
     handle = stages.pull_window(config, window, window.end)
     whole = scan.scan(handle).profile
     scan.forget()

@@ -14,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from conftest import PrefectServer
 from slack_server import TOKEN, SlackServer
 from small_model import DRIFT_DAY, day, write_small_model
 
-from monitoring_sdk import stages
+from monitoring_sdk import cli, stages
 from monitoring_sdk.adapters.store import open_store
 
 pytestmark = pytest.mark.server
@@ -29,7 +30,7 @@ LATER = timedelta(minutes=30)
 
 
 @pytest.fixture
-def place(tmp_path: Path, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, prefect: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Lay out a model whose window drifts, with a baseline, a Slack channel and a hook."""
     file = write_small_model(tmp_path, sys.executable)
     file.write_text(file.read_text() + "alerts: {slack: {channel: C0123456}}\n")
@@ -39,19 +40,23 @@ def place(tmp_path: Path, prefect_server: PrefectServer, monkeypatch: pytest.Mon
         "MONITORING_REPORTS": str(tmp_path / "reports"),
         "SLACK_BOT_TOKEN": TOKEN,
     }
-    for name, value in (prefect_server.environment | own).items():
+    for name, value in (prefect.environment | own).items():
         monkeypatch.setenv(name, value)
     stages.build_baseline(stages.find_config(file)[0], now=datetime.now(UTC))
     return tmp_path
 
 
+def arguments(place: Path) -> list[str]:
+    """Return the arguments of the run that is killed and started again."""
+    file = place / "monitors" / "small.yaml"
+    return ["run", str(file), "--window-end", WINDOW_END.isoformat()]
+
+
 def start(place: Path) -> subprocess.Popen[bytes]:
     """Start `monitoring run` in a process group of its own."""
-    file = place / "monitors" / "small.yaml"
-    command = [sys.executable, "-m", "monitoring_sdk.cli", "run", str(file)]
     with open(place / "run.log", "ab") as log:
         return subprocess.Popen(
-            [*command, "--window-end", WINDOW_END.isoformat()],
+            [sys.executable, "-m", "monitoring_sdk.cli", *arguments(place)],
             stdout=log,
             stderr=log,
             cwd=Path(__file__).parent.parent,
@@ -84,8 +89,8 @@ def count(place: Path, query: str) -> int:
 
 def settle(place: Path, slack: SlackServer) -> None:
     """Start the run again, let it end, and deliver what is left once old claims are void."""
-    again = start(place)
-    assert again.wait(90) == 0, (place / "run.log").read_text()
+    again = CliRunner().invoke(cli.main, arguments(place))
+    assert again.exit_code == 0, (place / "run.log").read_text() + again.output
     store = open_store()
     try:
         stages.deliver_all(store, now=datetime.now(UTC) + LATER)

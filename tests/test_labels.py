@@ -36,12 +36,16 @@ def at(hours: float) -> datetime:
 
 
 def seen(
-    ids: list[Any], rows: list[tuple[Any, Any, Any]], as_of: datetime | None = None
+    ids: list[Any],
+    rows: list[tuple[Any, Any, Any]],
+    as_of: datetime | None = None,
+    *,
+    whole: bool = False,
 ) -> ResolvedLabels:
     """Resolve rows of (id, label, timestamp), one batch a row, so that batches must not matter."""
     table = pd.DataFrame(rows, columns=["id", "y", "t"])
     table["t"] = pd.to_datetime(table["t"], utc=True)
-    parts = [table.iloc[[i]] for i in range(len(table))] or [table]
+    parts = [table] if whole else [table.iloc[[i]] for i in range(len(table))] or [table]
     return resolve(
         pd.DataFrame({"id": ids}),
         parts,
@@ -323,7 +327,8 @@ def test_each_prediction_has_the_label_of_its_own_moment(
         (at(h) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) for h in cutoffs
     ]
     history = seen(ids, table).history
-    expected = [seen(ids, table, at(h)).label.to_pylist()[i] for i, h in enumerate(cutoffs)]
+    by_moment = {h: seen(ids, table, at(h), whole=True).label.to_pylist() for h in set(cutoffs)}
+    expected = [by_moment[h][i] for i, h in enumerate(cutoffs)]
     assert history.known_by(np.array(moments)).to_pylist() == expected
 
 

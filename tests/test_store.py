@@ -1,24 +1,19 @@
 """The store: one decision once, whoever else decides and whatever dies."""
 
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from conftest import on_sqlite
-from deciding_worker import MODEL, NOW, START, check, day, decide, row
+from deciding_worker import DECIDED, MODEL, NOW, START, check, day, decide, row, start
 
 from monitoring_sdk.adapters.outbox import OPEN
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.decision import Decision, Message, message_id
 from monitoring_sdk.errors import StoreError
 from monitoring_sdk.report import Check, Incident, Trigger
-
-WORKER = Path(__file__).with_name("deciding_worker.py")
 
 
 @pytest.fixture
@@ -212,11 +207,12 @@ def test_threads_deciding_the_same_window_decide_it_once(store):
 
 
 def test_processes_creating_and_deciding_at_once_decide_once(empty_url):
-    command = [sys.executable, str(WORKER), "decide", empty_url]
-    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    answers = [w.communicate(timeout=60)[0].strip() == "True" for w in workers]
-    assert [w.returncode for w in workers] == [0] * 3
-    assert_decided_once(open_store(empty_url), answers)
+    workers = [start("decide", empty_url) for _ in range(3)]
+    for worker in workers:
+        worker.join(60)
+    answers = [w.exitcode for w in workers]
+    assert set(answers) <= {0, DECIDED}
+    assert_decided_once(open_store(empty_url), [code == DECIDED for code in answers])
 
 
 def test_a_message_is_claimed_by_one_until_its_claim_expires(store):

@@ -151,6 +151,7 @@ def remove(
     return counts[0], counts[1]
 
 
+@lru_cache(maxsize=1)
 def select_newest() -> sa.Select[Any]:
     """Return the query for the newest verdict on each part of each window."""
     later = result.alias("later")
