@@ -17,7 +17,7 @@ from hypothesis import settings
 from postgres_server import PostgresServer, installed, postgres_server
 from slack_server import SlackServer
 from webhook_receiver import Receiver
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadFileScheduling
 
 RECORDED_SECONDS = 20.0
 BUSY_SECONDS = 20.0
@@ -41,14 +41,12 @@ LONG = (
     "test_slices",
     "test_init",
     "test_flights_example",
-    "test_retrain",
     "test_peers_failures",
     "test_performance_tasks",
     "test_versions",
     "test_crashes",
     "test_store",
     "test_references_walked",
-    "test_delivery",
     "test_distinct_levels",
     "test_calendar",
     "test_bad_input",
@@ -58,31 +56,42 @@ LONG = (
 )
 
 
+# These need the Prefect server. In one process they start one, which costs a minute of its own.
+SERVED = (
+    "test_retrain",
+    "test_killed",
+    "test_deployment",
+    "test_flows",
+    "test_cli",
+    "test_delivery",
+    "test_secrets",
+    "test_outcomes",
+    "test_watchdog",
+    "test_feedback_cli",
+)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the Prefect server together: a server of each process costs a minute."""
-    rank = {name: number for number, name in enumerate(LONG, 1)}
-
-    def place(item: pytest.Item) -> int:
-        if "prefect_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("server"))
-            return 0
-        return rank.get(item.path.stem, len(LONG) + 1)
-
-    items.sort(key=place)
+    """Put what takes long first, so that no process is alone with it at the end."""
+    rank = {name: number for number, name in enumerate((*SERVED, *LONG))}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
-class ByFile(LoadGroupScheduling):
-    """Share out the files, in their order, and tests of a group together."""
+class ByFile(LoadFileScheduling):
+    """Share out the files in their order, and those that need the Prefect server together."""
 
     def _split_scope(self, nodeid: str) -> str:
-        group: str = super()._split_scope(nodeid)
-        return group.split("::", 1)[0]
+        file: str = super()._split_scope(nodeid)
+        return "server" if Path(file).stem in SERVED else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
-    """Have pytest-xdist share out the tests in this way, with `--dist loadgroup`."""
-    return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
+    """Have pytest-xdist share out the tests in this way, with `--dist loadfile`."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @dataclass(frozen=True)
