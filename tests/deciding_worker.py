@@ -1,6 +1,7 @@
 """One worker that decides a window and tells Slack; run by the tests as a process of its own.
 
-Those processes are forked from one that has imported all this: that takes longer than they do.
+Most of those processes are forked from one that has imported all this, which takes longer than
+what they do.
 """
 
 from __future__ import annotations
@@ -101,6 +102,14 @@ class DiesAfterSending:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def hold(store: Store) -> None:
+    """Take the lease, say so, wait for a line, then decide window 0."""
+    with store.deciding(MODEL, holder="held", now=NOW) as tx:
+        print("holding", flush=True)  # noqa: T201
+        sys.stdin.readline()
+        tx.save(Decision(MODEL, day(0), day(0).end, (row(0, (check(0),), "held"),)))
+
+
 def start(act: str, url: str, **environment: str) -> mp.process.BaseProcess:
     """Start a worker; its exit status says whether it decided."""
     context = mp.get_context("forkserver")
@@ -125,3 +134,8 @@ def main(act: str, url: str) -> bool:
         senders = {"slack": DiesAfterSending(SlackSender.from_environment())}
         deliver(store, senders, now=NOW, holder="doomed")
     return decided
+
+
+# One that is stopped by signals and spoken to through pipes is a program of its own.
+if __name__ == "__main__":
+    hold(open_store(sys.argv[1]))

@@ -70,8 +70,11 @@ class Collector:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> Path:
+def folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiver, store_url: str
+) -> Path:
     write_hooked_monitor(tmp_path, monkeypatch, receiver)
+    monkeypatch.setenv("MONITORING_STORE", store_url)
     return tmp_path
 
 

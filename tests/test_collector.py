@@ -61,7 +61,9 @@ class Collector:
     def __init__(self, folder: Path) -> None:
         self.folder, self.taken = folder, 0
         (folder / "monitors").mkdir()
-        (folder / "monitors" / "served.yaml").write_text(MONITOR)
+        for model in ("served", "trained"):
+            text = MONITOR.replace("model: served", f"model: {model}")
+            (folder / "monitors" / f"{model}.yaml").write_text(text)
         self.key = make_key(folder / "keys.json", "served", datetime.now(UTC))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -297,14 +299,14 @@ class Signed(requests.auth.AuthBase):
         return request
 
 
-def triggered(collector: Collector) -> str:
+def triggered(collector: Collector, model: str = "served") -> str:
     """Record a trigger whose outcome is awaited."""
     window = Window(datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 2, tzinfo=UTC))
-    incident = Incident(incident_id("served", window), "served", window.end, None, ("drift",))
-    asked = Trigger(trigger_id(incident.id), "served", incident.id, "x", window.end, "sent")
+    incident = Incident(incident_id(model, window), model, window.end, None, ("drift",))
+    asked = Trigger(trigger_id(incident.id), model, incident.id, "x", window.end, "sent")
     store = open_store(collector.store)
-    with store.deciding("served", holder="t", now=window.end) as tx:
-        tx.save(Decision("served", window, window.end, (), incident, asked))
+    with store.deciding(model, holder="t", now=window.end) as tx:
+        tx.save(Decision(model, window, window.end, (), incident, asked))
     store.close()
     return asked.id
 
@@ -361,6 +363,25 @@ def test_the_openapi_document_holds_for_any_request(collector: Collector) -> Non
     store = open_store(collector.store)
     assert store.triggers("served")[0].state in ("promoted", "kept")
     store.close()
+
+
+def test_an_outcome_that_was_answered_outlives_a_kill(collector: Collector) -> None:
+    trigger = triggered(collector, "trained")
+
+    def tell() -> dict[str, Any]:
+        url = f"{collector.url}/v1/retraining/{trigger}/outcome"
+        answer = requests.post(url, json={"outcome": "kept"}, auth=Signed(trigger), timeout=30)
+        assert answer.status_code == 200
+        found: dict[str, Any] = answer.json()
+        return found
+
+    assert tell()["changed"]
+    collector.stop(signal.SIGKILL)
+    store = open_store(collector.store)
+    assert [t.state for t in store.triggers("trained")] == ["kept"]
+    store.close()
+    collector.start()
+    assert not tell()["changed"]
 
 
 def test_rows_are_taken_once_whatever_happens(collector: Collector, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def url(request: pytest.FixtureRequest) -> str:
 def holding(url: str) -> Iterator[subprocess.Popen[str]]:
     """Keep a process that holds the model's lease, and decides window 0 once it is told to."""
     process = subprocess.Popen(
-        [sys.executable, str(WORKER), "hold", url],
+        [sys.executable, str(WORKER), url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
