@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("great_expectations")
 
-from monitoring_sdk.adapters import quality, quality_suite
+from monitoring_sdk.adapters import quality_frames, quality_suite
 from monitoring_sdk.adapters.quality import validate
 from monitoring_sdk.adapters.quality_generate import generate
 from monitoring_sdk.adapters.quality_suite import check_expectations
@@ -140,7 +140,7 @@ def test_beside_other_columns_each_is_judged_as_alone(monkeypatch):
         expect("expect_table_row_count_to_be_between", min_value=5),
     ]
     together = checks(columns, *asked)
-    monkeypatch.setattr(quality, "CELLS_TOGETHER", 0)
+    monkeypatch.setattr(quality_frames, "CELLS_TOGETHER", 0)
     assert together == checks(columns, *asked)
     assert {c.status for c in together} == {"ok", "alert", "error", "insufficient"}
 

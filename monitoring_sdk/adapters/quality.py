@@ -5,24 +5,21 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
+from monitoring_sdk.adapters.quality_frames import ColumnOf, frames, subject_of
 from monitoring_sdk.adapters.quality_suite import check_expectations, columns_of, evaluate
 from monitoring_sdk.adapters.quality_words import MEASURES, Finding, finding, looked_at
 from monitoring_sdk.config_sections import Expectation
-from monitoring_sdk.errors import MonitoringError
 from monitoring_sdk.report import Check, Status, ThresholdFrom
 from monitoring_sdk.window import Window
 
 SAMPLE_ROWS = 100_000
-# Up to so many values are a batch, whatever their columns.
-CELLS_TOGETHER = 200_000
 # Of a column without any value these still have something to say.
 _OF_NULLS = (
     "expect_column_values_to_be_null",
@@ -32,9 +29,6 @@ _OF_NULLS = (
     "expect_column_values_to_be_of_type",
     "expect_column_values_to_be_in_type_list",
 )
-_OF_NAMES = "expect_column_to_exist"
-
-ColumnOf = Callable[[str], Any]
 
 
 def validate(
@@ -95,8 +89,7 @@ def validate(
     kept = [e for e in generated if (e.type, columns_of(e)) not in declared]
     asked = [*expectations, *kept]
     verdicts: dict[int, _Verdict] = {}
-    frames = [(g, _load(_subject(asked[g[0]]), column_of, rows, columns)) for g in _groups(asked)]
-    for group, loaded in _together(asked, frames):
+    for group, loaded in frames(asked, column_of, rows, columns):
         own = [i for i in group if i < len(expectations)]
         drawn = [i for i in group if i >= len(expectations)]
         parts: list[tuple[list[int], int | None]] = [(own, None), (drawn, sample_rows)]
@@ -149,85 +142,6 @@ class _Verdict:
         )
 
 
-def _groups(expectations: Sequence[Expectation]) -> list[list[int]]:
-    """Return the positions of the expectations that look at the same columns."""
-    groups: dict[Any, list[int]] = {}
-    for index, expectation in enumerate(expectations):
-        groups.setdefault(_subject(expectation), []).append(index)
-    return list(groups.values())
-
-
-_Loaded = tuple[list[int], pd.DataFrame | str]
-
-
-def _together(asked: Sequence[Expectation], frames: Sequence[_Loaded]) -> list[_Loaded]:
-    """Put small frames of columns side by side: a batch has a cost of its own.
-
-    In a large one it is less than to leave out, for each expectation, the rows without a value,
-    which Great Expectations does with all columns of a batch.
-    """
-    alone: list[_Loaded] = []
-    beside: dict[int, list[tuple[list[int], pd.DataFrame]]] = {}
-    for group, loaded in frames:
-        if isinstance(loaded, str) or _subject(asked[group[0]])[0] != "values":
-            alone.append((group, loaded))
-        else:
-            beside.setdefault(len(loaded), []).append((group, loaded))
-    for length, parts in beside.items():
-        columns = {str(name): frame[name] for _, frame in parts for name in frame}
-        if length * len(columns) > CELLS_TOGETHER:
-            alone += parts
-            continue
-        alone.append(([i for group, _ in parts for i in group], _frame(columns)))
-    return alone
-
-
-def _frame(columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Lay columns side by side, so that they are found by name without a conversion each time."""
-    return pd.DataFrame(columns, columns=pd.Index(list(columns), dtype=object))
-
-
-def _subject(expectation: Expectation) -> tuple[str, tuple[str, ...]]:
-    if "row_count" in expectation.type:
-        return "rows", ()
-    if expectation.type == _OF_NAMES or expectation.type.startswith("expect_table_"):
-        return "names", ()
-    return "values", columns_of(expectation)
-
-
-def _load(
-    subject: tuple[str, tuple[str, ...]],
-    column_of: ColumnOf,
-    rows: int | None,
-    columns: Sequence[str],
-) -> pd.DataFrame | str:
-    """Return the frame that the expectations on a subject need, or why there is none."""
-    kind, names = subject
-    if kind == "rows":
-        if rows is None:
-            return "the number of rows is not known here"
-        # A column of nothing: without any column a frame has no rows for Great Expectations.
-        return pd.DataFrame({"": np.zeros(rows, dtype=np.int8)})
-    if kind == "names":
-        if not columns:
-            return "the columns of the source are not known here"
-        return pd.DataFrame({name: np.zeros(0) for name in columns})
-    try:
-        return _frame({name: _series(column_of(name)) for name in names})
-    except KeyError:
-        return f"no column {' or '.join(map(repr, names))}"
-    except (MonitoringError, pa.ArrowException, ValueError) as error:
-        return str(error) if isinstance(error, MonitoringError) else type(error).__name__
-
-
-def _series(values: Any) -> pd.Series:
-    if not isinstance(values, pa.Array | pa.ChunkedArray):
-        return pd.Series(values).reset_index(drop=True)
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    return values.to_pandas()
-
-
 def _judge(
     expectations: Sequence[Expectation],
     loaded: pd.DataFrame | str,
@@ -262,7 +176,7 @@ def _count(n: int) -> str:
 
 def _vacuous(expectation: Expectation, frame: pd.DataFrame) -> _Verdict | None:
     """Say why an expectation has nothing to look at, where it would pass for that."""
-    if _subject(expectation)[0] != "values":
+    if subject_of(expectation)[0] != "values":
         return None
     if frame.empty:
         return _Verdict("no_data", "no rows in the window", 0)
@@ -293,7 +207,7 @@ def _verdict(
         return _Verdict("undefined", "it is not a number here", len(frame))
     told = about if outcome["success"] else "; ".join(filter(None, (found.text, about)))
     status: Status = "ok" if outcome["success"] else "alert"
-    n = None if _subject(expectation)[0] == "names" else len(frame)
+    n = None if subject_of(expectation)[0] == "names" else len(frame)
     return _Verdict(status, told, n, found)
 
 
