@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,34 +14,41 @@ from monitoring_sdk.config_sections import Expectation
 from monitoring_sdk.errors import MonitoringError
 
 CELLS_TOGETHER = 200_000
-"""Up to so many values are a batch, whatever their columns."""
+"""A window of up to so many values is one batch, whatever its columns."""
 
 _OF_NAMES = "expect_column_to_exist"
 
 ColumnOf = Callable[[str], Any]
+Subject = tuple[str, tuple[str, ...]]
 Loaded = tuple[list[int], pd.DataFrame | str]
 
 
 def frames(
     asked: Sequence[Expectation], column_of: ColumnOf, rows: int | None, columns: Sequence[str]
-) -> list[Loaded]:
-    """Return what expectations look at, each with their positions; or why there is nothing.
+) -> Iterator[Loaded]:
+    """Yield what expectations look at, each with their positions; or why there is nothing.
+
+    The columns of a small window come together, for a batch has a cost of its own. Those of a large
+    one come one by one: memory holds one at a time, and Great Expectations copies all columns of a
+    batch to leave out, for each expectation, the rows without a value.
 
     Parameters
     ----------
     asked, column_of, rows, columns
         As `quality.validate` takes them.
     """
-    groups: dict[Any, list[int]] = {}
+    groups: dict[Subject, list[int]] = {}
     for index, expectation in enumerate(asked):
         groups.setdefault(subject_of(expectation), []).append(index)
-    loaded = [
+    named = {name for _, names in groups for name in names}
+    loaded = (
         (group, _load(subject, column_of, rows, columns)) for subject, group in groups.items()
-    ]
-    return _together(asked, loaded)
+    )
+    small = rows is not None and rows * len(named) <= CELLS_TOGETHER
+    yield from _together(asked, loaded) if small else loaded
 
 
-def subject_of(expectation: Expectation) -> tuple[str, tuple[str, ...]]:
+def subject_of(expectation: Expectation) -> Subject:
     """Return whether an expectation looks at rows, names or values, and of which columns."""
     if "row_count" in expectation.type:
         return "rows", ()
@@ -51,7 +58,7 @@ def subject_of(expectation: Expectation) -> tuple[str, tuple[str, ...]]:
 
 
 def _load(
-    subject: tuple[str, tuple[str, ...]],
+    subject: Subject,
     column_of: ColumnOf,
     rows: int | None,
     columns: Sequence[str],
@@ -83,26 +90,17 @@ def _series(values: Any) -> pd.Series:
     return values.to_pandas()
 
 
-def _together(asked: Sequence[Expectation], found: Sequence[Loaded]) -> list[Loaded]:
-    """Put small frames of columns side by side: a batch has a cost of its own.
-
-    In a large one it is less than to leave out, for each expectation, the rows without a value,
-    which Great Expectations does with all columns of a batch.
-    """
-    alone: list[Loaded] = []
+def _together(asked: Sequence[Expectation], found: Iterable[Loaded]) -> Iterator[Loaded]:
+    """Put frames of columns, of as many rows, side by side."""
     beside: dict[int, list[tuple[list[int], pd.DataFrame]]] = {}
     for group, loaded in found:
         if isinstance(loaded, str) or subject_of(asked[group[0]])[0] != "values":
-            alone.append((group, loaded))
+            yield group, loaded
         else:
             beside.setdefault(len(loaded), []).append((group, loaded))
-    for length, parts in beside.items():
+    for parts in beside.values():
         columns = {str(name): frame[name] for _, frame in parts for name in frame}
-        if length * len(columns) > CELLS_TOGETHER:
-            alone += parts
-            continue
-        alone.append(([i for group, _ in parts for i in group], _frame(columns)))
-    return alone
+        yield [i for group, _ in parts for i in group], _frame(columns)
 
 
 def _frame(columns: Mapping[str, Any]) -> pd.DataFrame:
