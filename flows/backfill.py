@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from prefect.runtime import flow_run
 
 from flows.steps import follow_up, model_name, say
 from monitoring_sdk import stages
+from monitoring_sdk.adapters.kubernetes import refuse_what_dies_with_the_pod
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError
@@ -52,6 +54,7 @@ def backfill(
     Returns:
         The report of the span, as JSON.
     """
+    refuse_what_dies_with_the_pod(os.environ)
     config, _ = stages.find_config(model)
     zone = config.window.timezone
     windows = windows_of(config, parse_time(start, zone), parse_time(end, zone))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from prefect import flow
 
 from flows.steps import model_name, say
 from monitoring_sdk import stages
+from monitoring_sdk.adapters.kubernetes import refuse_what_dies_with_the_pod
 from monitoring_sdk.window import parse_time
 from tasks.baseline import fit_baseline
 
@@ -28,6 +30,7 @@ def build_baseline(
     Returns:
         The version, and what it was fitted on.
     """
+    refuse_what_dies_with_the_pod(os.environ)
     config, _ = stages.find_config(model)
     zone = config.window.timezone
     fitted = fit_baseline(

@@ -82,6 +82,7 @@ def watchdog(fail: bool = True, notify: bool = True, crashed: str | None = None)
     Returns:
         The stale models, a line each.
     """
+    refuse_what_dies_with_the_pod(os.environ)
     store = open_store()
     try:
         now = stages.clock()

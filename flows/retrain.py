@@ -6,6 +6,7 @@ is, `monitoring_sdk.stages.replacing.load_trainer` says; `examples.flights.train
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from prefect import flow
 
 from flows.steps import model_name, say, scheduled_start
 from monitoring_sdk import stages
+from monitoring_sdk.adapters.kubernetes import refuse_what_dies_with_the_pod
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.errors import ConfigError, MonitoringError
@@ -49,6 +51,7 @@ def retrain(
     Returns:
         Model, trigger, state (`promoted` or `kept`) and the reason in words.
     """
+    refuse_what_dies_with_the_pod(os.environ)
     config, _ = stages.find_config(model)
     module = replacing.load_trainer(trainer)
     store = open_store()

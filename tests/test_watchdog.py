@@ -21,6 +21,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from slack_server import TOKEN, SlackServer
 from small_model import DAYS, MODEL, day, write_small_model
 
+from flows import backfill, build_baseline, fleet, monitor, retrain
 from flows.run_local import call_flow
 from monitoring_sdk import stages
 from monitoring_sdk.adapters import heartbeat
@@ -77,6 +78,28 @@ def test_on_kubernetes_the_defaults_are_refused_by_name(
     assert "MONITORING_STORE" in done.stderr
     assert "MONITORING_BASELINES" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("flow", "parameters"),
+    [
+        (backfill.backfill, {"start": day(20), "end": day(25)}),
+        (build_baseline.build_baseline, {}),
+        (monitor.monitor, {}),
+        (retrain.retrain, {"trainer": "json"}),
+        (fleet.fleet, None),
+        (fleet.watchdog, None),
+    ],
+    ids=lambda given: getattr(given, "name", ""),
+)
+def test_every_flow_that_looks_or_builds_refuses_them(
+    flow: Any, parameters: dict[str, Any] | None, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.delenv("MONITORING_STORE")
+    with pytest.raises(MonitoringError, match="MONITORING_STORE"):
+        flow.fn(**({} if parameters is None else {"model": MODEL, **parameters}))
+    assert not (place / ".monitoring").exists()
 
 
 def test_the_heartbeat_is_heard_and_its_failure_tells_no_secret(
