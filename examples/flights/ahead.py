@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from examples.flights import serving, training
+from examples.flights import data, exploring, serving, training
 
 
 @dataclass
@@ -46,27 +46,29 @@ class Ahead:
 
 
 @contextmanager
-def serving_ahead(flights: pd.DataFrame, root: Path) -> Iterator[Ahead]:
+def serving_ahead(root: Path, first: date, end: date) -> Iterator[Ahead]:
     """Serve flights in a process of their own, with the model under `root`.
 
     Parameters
     ----------
-    flights
-        Every flight that is ever served.
     root
         Where predictions and labels are left, as `serving.serve` says, and models are found.
+    first, end
+        The flights that are ever served: those from the one day up to, but without, the other.
     """
     # A forked process would have the threads' locks without the threads that release them.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, _start, (flights, root)) as pool:
+    with ProcessPoolExecutor(1, context, _start, (root, first, end)) as pool:
         yield Ahead(pool, root / "model")
 
 
 _STATE: dict[str, tuple[pd.DataFrame, Path]] = {}
 
 
-def _start(flights: pd.DataFrame, root: Path) -> None:
-    _STATE["served"] = flights, root
+def _start(root: Path, first: date, end: date) -> None:
+    # Read here, which takes less time than to be handed so many rows.
+    served, _ = exploring.split(data.load_flights(), end)
+    _STATE["served"] = exploring.split(served, first)[1], root
 
 
 def _serve(day: date) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import json
 import os
 import shutil
@@ -15,8 +16,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-import pandas as pd
 
 from examples.flights import data, exploring, serving, training
 from examples.flights.ahead import Ahead, serving_ahead
@@ -86,19 +85,13 @@ def run(folder: Path, plan: Plan = Plan(), *, monitor: Path = MONITOR) -> Told:
     config = _set_up(folder, monitor)
     with _environment(folder):
         server = _start_server()
-        flights = prepare(folder / "data", plan)
+        prepare(folder / "data", plan)
         server.join()
-        return _watch(config, flights, folder, plan)
+        return _watch(config, folder, plan)
 
 
-def prepare(root: Path, plan: Plan) -> pd.DataFrame:
-    """Train and publish the first model, and serve the baseline's days at once.
-
-    Returns
-    -------
-    DataFrame
-        Every flight that is served, now or later.
-    """
+def prepare(root: Path, plan: Plan) -> None:
+    """Train and publish the first model, and serve the baseline's days at once."""
     _tell("training on the flights before " + f"{plan.baseline_start:%Y-%m-%d}")
     flights = data.load_flights()
     past, rest = exploring.split(flights, plan.baseline_start)
@@ -108,7 +101,6 @@ def prepare(root: Path, plan: Plan) -> pd.DataFrame:
     training.publish(model, root / "model")
     for day in serving.serve(model, served, root, plan.baseline_start, plan.start):
         _progress(f"serving {day.day}")
-    return served
 
 
 def _set_up(folder: Path, monitor: Path) -> MonitorConfig:
@@ -158,16 +150,17 @@ def _start_server() -> threading.Thread:
     return thread
 
 
-def _watch(config: MonitorConfig, flights: pd.DataFrame, folder: Path, plan: Plan) -> Told:
+def _watch(config: MonitorConfig, folder: Path, plan: Plan) -> Told:
     from flows.run_local import call_flow
 
     windows = _windows(config, plan.start, plan.end)
     first, last = _midnight(plan.baseline_start), _midnight(plan.start)
-    built = stages.build_baseline(config, first, last, now=last)
-    _tell(f"baseline {built.version}: {built.rows:,} rows of {len(built.windows)} days")
     store = open_store()
     try:
-        with serving_ahead(flights, folder / "data") as served:
+        with serving_ahead(folder / "data", plan.baseline_start, plan.end) as served:
+            served.begin(plan.start)
+            built = stages.build_baseline(config, first, last, now=last)
+            _tell(f"baseline {built.version}: {built.rows:,} rows of {len(built.windows)} days")
             call_flow(_walk(config, windows, served, store))
         return conclude(config, windows, store, folder)
     finally:
@@ -177,7 +170,10 @@ def _watch(config: MonitorConfig, flights: pd.DataFrame, folder: Path, plan: Pla
 def _walk(
     config: MonitorConfig, windows: Sequence[Window], served: Ahead, store: Store
 ) -> Flow[[], None]:
-    """Return a flow that looks at each day once it is served, as `flows.backfill` does."""
+    """Return a flow that looks at each day once it is served, as `flows.backfill` does.
+
+    The first day is being served already.
+    """
     from prefect import flow
 
     from flows.steps import follow_up, must_have_looked
@@ -185,8 +181,9 @@ def _walk(
 
     @flow(name="flights-demo", persist_result=False)
     def walk() -> None:
+        # What was imported stays: no collection has to walk through it again.
+        gc.freeze()
         week = Weekly()
-        served.begin(_day(windows[0]))
         for number, window in enumerate(windows, start=1):
             served.finish()
             if number < len(windows):

@@ -32,7 +32,8 @@ PARAMETERS = {
     "lambda_l2": 5,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 1,
+    # With "deterministic" the model is the same with any number.
+    "num_threads": 2,
     "verbose": -1,
 }
 
