@@ -12,7 +12,7 @@ import pandas as pd
 
 from monitoring_sdk import logged_report
 from monitoring_sdk.adapters import baselines, folders, inference_log
-from monitoring_sdk.adapters.inference_log import LABELS, PREDICTIONS
+from monitoring_sdk.adapters.inference_log import LABELS, LOGS, PREDICTIONS
 from monitoring_sdk.adapters.log_writer import LogLimits, LogStatus
 from monitoring_sdk.adapters.logged_rows import (
     ID,
@@ -105,12 +105,12 @@ class ModelMonitor:
         self.model = model
         self._baseline_folder = baseline
         self._baseline: Baseline | None = None
-        files = folders.folder(log or Path(".monitoring/log") / model, "ModelMonitor: log")
+        files = folders.folder(log or LOGS / model, "ModelMonitor: log")
         away = folders.is_remote(files)
         if away and url is not None:
             raise ConfigError("ModelMonitor: log: beside url it must be a folder on this disk")
         # What is on its way, and the alerts' record, stay on this disk.
-        self._folder = Path(".monitoring/log") / model if away else files
+        self._folder = LOGS / model if away else files
         writer = None
         if log is not None or url is not None or model != QUICKSTART:
             key = api_key or os.environ.get("MONITORING_API_KEY")

@@ -266,14 +266,19 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
+def name_s3(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Have this process and its children find the S3 server at an address."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
 @pytest.fixture(params=["memory", "s3"])
 def remote(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Return the URL of an empty remote folder, on each kind of file system in turn."""
     if request.param == "s3":
-        monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3"))
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        name_s3(monkeypatch, request.getfixturevalue("s3"))
     fs = fsspec.filesystem(request.param, skip_instance_cache=False)
     fs.mkdir("monitoring")
     yield f"{request.param}://monitoring"

@@ -9,6 +9,7 @@ from pathlib import Path
 import fsspec
 import pyarrow as pa
 import pytest
+from conftest import name_s3
 from small_model import MODEL, day, write_small_model
 
 from monitoring_sdk import stages
@@ -103,9 +104,7 @@ def test_an_unknown_kind_and_a_server_that_is_away_are_one_error_each(
     with pytest.raises(ConfigError, match="MONITORING_BASELINES: s33://b"):
         baselines.versions("s33://b", MODEL)
     pytest.importorskip("s3fs")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    name_s3(monkeypatch, "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     fsspec.filesystem("s3").clear_instance_cache()
     with pytest.raises(MonitoringError, match=r"s3://away.*: cannot be reached: \w+Error$"):

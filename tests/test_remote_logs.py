@@ -12,6 +12,7 @@ import fsspec
 import pandas as pd
 import pyarrow as pa
 import pytest
+from conftest import name_s3
 
 from monitoring_sdk import ModelMonitor
 from monitoring_sdk.adapters import folders
@@ -91,10 +92,7 @@ def test_a_log_behind_a_url_is_a_source_and_can_be_erased_from(remote: str, here
 @pytest.fixture
 def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Return the URL of a bucket that is not there yet, on a server that variables name."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    name_s3(monkeypatch, s3)
     fs = fsspec.filesystem("s3")
     fs.clear_instance_cache()
     yield "s3://not-yet"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import gc
 import json
 import os
 import shutil
@@ -181,8 +180,6 @@ def _walk(
 
     @flow(name="flights-demo", persist_result=False)
     def walk() -> None:
-        # What was imported stays: no collection has to walk through it again.
-        gc.freeze()
         week = Weekly()
         for number, window in enumerate(windows, start=1):
             served.finish()

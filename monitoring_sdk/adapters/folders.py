@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from monitoring_sdk.adapters.sources.listing import redacted
 from monitoring_sdk.adapters.whole_files import appearing
@@ -85,20 +86,38 @@ def reached(place: str | Path, what: type[MonitoringError] = MonitoringError) ->
         raise what(f"{redacted(str(place))}: cannot be reached: {reason}") from None
 
 
-def replaces_whole(place: str | Path) -> bool:
-    """Say whether a file behind a URL is replaced as one, and named by its URL alone.
+def replaceable(place: str | Path) -> bool:
+    """Say whether a file is replaced as one: on this disk, or by a URL that says all of a store.
 
     Examples
     --------
-    >>> replaces_whole("s3://bucket/log"), replaces_whole("ftp://me@host/log")
-    (True, False)
+    >>> replaceable("log"), replaceable("s3://bucket/log"), replaceable("ftp://me@host/log")
+    (True, True, False)
     """
+    if not is_remote(place):
+        return True
     return str(place).partition("://")[0] in _WHOLE and not _PASSWORD.search(str(place))
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open what takes the place of a file when the block ends, for good, and is gone if it fails.
+
+    Behind a URL it is in memory until then.
+    """
+    if is_remote(path):
+        out = io.BytesIO()
+        yield out
+        write(path, out.getvalue())
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with appearing(path, durable=True) as draft:
+        yield draft
 
 
 def write(path: Path, content: bytes) -> None:
     """Write a file, or write it anew: whoever reads sees the old one or the new one, whole."""
-    if is_remote(path) and replaces_whole(path):
+    if is_remote(path) and replaceable(path):
         _remote(path).fs.pipe_file(_remote(path).path, content)
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from monitoring_sdk.adapters.folders import is_remote, write
-from monitoring_sdk.adapters.whole_files import appearing
+from monitoring_sdk.adapters.folders import replacing
+
+LOGS = Path(".monitoring/log")
+"""Where processes and the collector log, unless they are told another folder."""
 
 PARTITION = "date"
 PREDICTIONS, LABELS = "predictions", "labels"
@@ -46,19 +48,9 @@ def write_days(
         part = rows.filter(pc.equal(days, day))
         place = folder / kind / f"{PARTITION}={day}"
         written.append(place / f"{name}.parquet")
-        _write(written[-1], part)
+        with replacing(written[-1]) as out:
+            pq.write_table(part, out, compression="zstd")
     return written
-
-
-def _write(path: Path, rows: pa.Table) -> None:
-    if is_remote(path):
-        content = pa.BufferOutputStream()
-        pq.write_table(rows, content, compression="zstd")
-        write(path, content.getvalue().to_pybytes())
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with appearing(path, durable=True) as out:
-        pq.write_table(rows, out, compression="zstd")
 
 
 def note(folder: Path, text: str, at: datetime) -> Path:

@@ -7,7 +7,6 @@ and a log's writer only adds files of its own.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import stat
@@ -23,8 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from monitoring_sdk.adapters.folders import fresh, is_remote, stamp, write
-from monitoring_sdk.adapters.whole_files import appearing
+from monitoring_sdk.adapters.folders import fresh, is_remote, replacing, stamp
 from monitoring_sdk.errors import SourceError
 from monitoring_sdk.profile.levels import canonical_level
 
@@ -67,45 +65,26 @@ def erase_rows(path: Path, ids: Mapping[str, str]) -> Erased | None:
     SourceError
         When the file cannot be read or written, or was changed meanwhile.
     """
-    try:
-        if is_remote(path):
-            return _erase_remote(path, ids)
+    if not is_remote(path):
         # A link stays one: the file that it names is written anew.
         path = path.resolve()
-        before = path.stat()
-        with pq.ParquetFile(path) as file:
+    try:
+        before = stamp(fresh(path))
+        with path.open("rb") as opened, pq.ParquetFile(opened) as file:
             found = _found(file, ids)
             if not found:
                 return None
-            with appearing(path, durable=True) as out:
-                os.chmod(out.fileno(), stat.S_IMODE(before.st_mode))
+            with replacing(path) as out:
+                if not is_remote(path):
+                    os.chmod(out.fileno(), stat.S_IMODE(path.stat().st_mode))
                 _rewrite(file, out, ids)
-                now = path.stat()
-                if (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
-                    raise _changed(path)
+                if stamp(fresh(path)) != before:
+                    raise SourceError(f"{path}: changed while it was written anew; run it again")
     except SourceError:
         raise
     except Exception as error:  # Drivers raise errors of their own kinds.
         raise SourceError(f"{path}: cannot be written anew: {type(error).__name__}") from None
     return Erased(path, found)
-
-
-def _erase_remote(path: Path, ids: Mapping[str, str]) -> Erased | None:
-    before = stamp(fresh(path))
-    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
-        found = _found(file, ids)
-        if not found:
-            return None
-        out = io.BytesIO()
-        _rewrite(file, out, ids)
-    if stamp(fresh(path)) != before:
-        raise _changed(path)
-    write(path, out.getvalue())
-    return Erased(path, found)
-
-
-def _changed(path: Path) -> SourceError:
-    return SourceError(f"{path}: changed while it was written anew; run it again")
 
 
 def _found(file: pq.ParquetFile, ids: Mapping[str, str]) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from monitoring_sdk.adapters.folders import is_remote
 from monitoring_sdk.adapters.inference_log import KINDS
 from monitoring_sdk.adapters.log_writer import LogLimits, LogWriter
 from monitoring_sdk.adapters.logged_chunks import Chunk, RecentRows, lay_plainly, rows_of
@@ -48,7 +47,7 @@ def open_writer(
     """
     folder = folder.absolute()
     if url is None:
-        return LogWriter(folder, file_segment(files if is_remote(files) else folder), limits)
+        return LogWriter(folder, file_segment(files.absolute()), limits)
     address = collector_address(url)
     if not api_key:
         raise ConfigError("ModelMonitor: url needs a key: api_key, or MONITORING_API_KEY")

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from monitoring_sdk.adapters.folders import folder, is_remote
+from monitoring_sdk.adapters.inference_log import LOGS
 from monitoring_sdk.cli.options import common, emit
 
-LOGS = Path(".monitoring/log")
 KEYS = click.option(
     "--keys",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monitoring_sdk.adapters.folders import folder, is_remote, replaces_whole
+from monitoring_sdk.adapters.folders import folder, is_remote, replaceable
+from monitoring_sdk.adapters.inference_log import LOGS
 from monitoring_sdk.adapters.log_files import Erased, erase_rows, parquet_files
 from monitoring_sdk.adapters.sources import listing
 from monitoring_sdk.adapters.sources.source import open_source
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.config_sections import SourceSpec
 from monitoring_sdk.errors import ConfigError
-
-LOGS = Path(".monitoring/log")
-"""Where serving processes log, unless they are told another folder."""
 
 ID = "id"
 
@@ -122,13 +120,12 @@ def _files(spec: SourceSpec, unreached: list[str]) -> list[Path]:
     if spec.path is None:
         unreached.append(f"{name}: a database, which is only ever read here")
         return []
-    remote = is_remote(spec.path)
-    if remote and not replaces_whole(spec.path):
+    if not replaceable(spec.path):
         unreached.append(f"{name}: neither on this disk nor in a store of objects")
         return []
     entries = listing.list_entries(spec.path)
     others = [e.path for e in entries if not e.parquet]
     if others:
         unreached.append(f"{name}: {len(others)} files that are no Parquet")
-    full = listing.filesystem(spec.path)[0].unstrip_protocol if remote else str
+    full = listing.filesystem(spec.path)[0].unstrip_protocol if is_remote(spec.path) else str
     return [folder(full(e.path)) for e in entries if e.parquet]

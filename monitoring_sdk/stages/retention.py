@@ -9,13 +9,14 @@ from typing import Any
 
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
-from monitoring_sdk.adapters.folders import folder, is_remote, reached, replaces_whole
+from monitoring_sdk.adapters.folders import folder, is_remote, reached, replaceable
+from monitoring_sdk.adapters.inference_log import LOGS
 from monitoring_sdk.adapters.log_files import remove_days
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.config_sections import SourceSpec
 from monitoring_sdk.report import timestamp
-from monitoring_sdk.stages.erasing import LOGS
 from monitoring_sdk.stages.learning import span_learned_from
 from monitoring_sdk.stages.operations import LOOK_BACK
 from monitoring_sdk.window import Window
@@ -108,22 +109,25 @@ def _baseline(config: MonitorConfig, until: datetime) -> Baseline | None:
     return baselines.for_window(root, config.model, newest)
 
 
+def _folder_of(spec: SourceSpec) -> Path | None:
+    """Return a source's folder, where files can be taken out of it."""
+    if spec.path is None or not replaceable(spec.path):
+        return None
+    place = folder(spec.path, "source.path")
+    with reached(place):
+        return place if place.is_dir() else None
+
+
 def _logs(config: MonitorConfig, notes: list[str]) -> list[Path]:
     """Return the folders of days: of the model's own log, and of its sources of files."""
     places = [LOGS / config.model / kind for kind in ("predictions", "labels")]
     for spec in (config.source.predictions, config.source.labels):
         if spec is None:
             continue
-        path = spec.path
-        if path is None or (is_remote(path) and not replaces_whole(path)):
+        place = _folder_of(spec)
+        if place is None:
             notes.append(_OTHERS)
-            continue
-        place = folder(path, "source.path")
-        with reached(place):
-            found = place.is_dir()
-        if found:
-            places.append(place)
         else:
-            notes.append(_OTHERS)
+            places.append(place)
     notes[:] = dict.fromkeys(notes)
     return list(dict.fromkeys(p if is_remote(p) else p.resolve() for p in places))
