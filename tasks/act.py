@@ -71,11 +71,12 @@ def evaluate_window(
     *,
     notify: bool,
     recompute: bool,
+    ahead: stages.Ahead | None = None,
 ) -> Report:
     """Take one window of a span through all stages."""
     links = _links(config)
     return stages.evaluate_window(
-        config, window, as_of, store, notify=notify, recompute=recompute, links=links
+        config, window, as_of, store, notify=notify, recompute=recompute, links=links, ahead=ahead
     )
 
 

@@ -180,7 +180,8 @@ def test_backfill_resumes_and_tells_each_window_once(
     file: Path, tmp_path: Path, server: PrefectServer
 ):
     span = ["--start", day(DRIFT_DAY - 3), "--end", day(DRIFT_DAY + 2)]
-    first = document(monitoring("backfill", file, *span, "--json", "--checks"))
+    both = ["--processes", "2"]
+    first = document(monitoring("backfill", file, *span, *both, "--json", "--checks"))
     assert [w["status"] for w in first["windows"]] == ["ok"] * 3 + ["alert"] * 2
     assert first["pages"] == 1
     last = first["windows"][-1]

@@ -1,4 +1,4 @@
-"""The serving process: it serves the next day while the monitor looks at the one before."""
+"""The serving process: it serves the next days while the monitor looks at the one before."""
 
 from __future__ import annotations
 
@@ -19,30 +19,28 @@ from examples.flights import data, exploring, serving, training
 class Ahead:
     """Days that are served one by one, each by the model that is current when it begins.
 
-    A model that is promoted while a day is served serves that day again from its start.
+    A day that a model was promoted after, or while, it was served is served again from its start.
     """
 
     pool: ProcessPoolExecutor
     models: Path
-    _under_way: tuple[date, Future[str]] | None = field(default=None, init=False)
+    _begun: dict[date, Future[str]] = field(default_factory=dict, init=False)
 
     def begin(self, day: date) -> None:
         """Begin to serve a New York day, and come back at once."""
-        self._under_way = day, self.pool.submit(_serve, day)
+        self._begun[day] = self.pool.submit(_serve, day)
 
-    def finish(self) -> None:
-        """Wait until the day that was begun is served by the current model.
+    def finish(self, day: date) -> None:
+        """Wait until a day that was begun is served by the current model.
 
         Raises
         ------
         Exception
             What serving raised.
         """
-        if self._under_way is None:
-            raise ValueError("no day was begun")
-        day, served = self._under_way
-        if served.result() != training.current_version(self.models):
-            self.pool.submit(_serve, day).result()
+        if self._begun[day].result() != training.current_version(self.models):
+            self.begin(day)
+            self._begun[day].result()
 
 
 @contextmanager

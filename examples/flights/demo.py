@@ -156,22 +156,31 @@ def _watch(config: MonitorConfig, folder: Path, plan: Plan) -> Told:
     first, last = _midnight(plan.baseline_start), _midnight(plan.start)
     store = open_store()
     try:
-        with serving_ahead(folder / "data", plan.baseline_start, plan.end) as served:
-            served.begin(plan.start)
+        with (
+            serving_ahead(folder / "data", plan.baseline_start, plan.end) as served,
+            stages.looking_ahead(config, 1) as looked,
+        ):
+            for window in windows[:2]:
+                served.begin(_day(window))
             built = stages.build_baseline(config, first, last, now=last)
             _tell(f"baseline {built.version}: {built.rows:,} rows of {len(built.windows)} days")
-            call_flow(_walk(config, windows, served, store))
+            call_flow(_walk(config, windows, served, looked, store))
         return conclude(config, windows, store, folder)
     finally:
         store.close()
 
 
 def _walk(
-    config: MonitorConfig, windows: Sequence[Window], served: Ahead, store: Store
+    config: MonitorConfig,
+    windows: Sequence[Window],
+    served: Ahead,
+    looked: stages.Ahead,
+    store: Store,
 ) -> Flow[[], None]:
     """Return a flow that looks at each day once it is served, as `flows.backfill` does.
 
-    The first day is being served already.
+    While one day is decided about, the next is looked at and the one after it served: the first two
+    are being served already.
     """
     from prefect import flow
 
@@ -182,11 +191,16 @@ def _walk(
     def walk() -> None:
         week = Weekly()
         for number, window in enumerate(windows, start=1):
-            served.finish()
-            if number < len(windows):
-                served.begin(_day(windows[number]))
+            served.finish(_day(window))
+            for later in windows[number : number + 1]:
+                served.finish(_day(later))
+                looked.begin(later, stages.step_as_of(config, later))
+            for later in windows[number + 1 : number + 2]:
+                served.begin(_day(later))
             due = stages.step_as_of(config, window)
-            report = evaluate_window(config, window, due, store, notify=True, recompute=False)
+            report = evaluate_window(
+                config, window, due, store, notify=True, recompute=False, ahead=looked
+            )
             must_have_looked(report)
             follow_up(config, report, store)
             week.add(_day(window), report.status)

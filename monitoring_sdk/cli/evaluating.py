@@ -78,6 +78,13 @@ def run(
 @click.option("--checks", is_flag=True, help="List every check in the JSON document.")
 @click.option("--notify", is_flag=True, help="Send alerts and call hooks, as live runs do.")
 @click.option("--force", is_flag=True, help="Compute again what is there already.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Look at windows in so many processes; one decides about them, in order.",
+)
 @common
 def backfill(
     file: Path,
@@ -87,6 +94,7 @@ def backfill(
     checks: bool,
     notify: bool,
     force: bool,
+    processes: int,
     as_json: bool,
 ) -> None:
     """Evaluate every complete window of a span, in order."""
@@ -103,6 +111,7 @@ def backfill(
         checks=checks or not as_json,
         notify=notify,
         recompute=force,
+        processes=processes,
     )
     emit(document, as_json, span_text(document, config.window.timezone))
 

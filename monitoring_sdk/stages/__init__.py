@@ -4,6 +4,7 @@ from monitoring_sdk.stages.building import build_baseline
 from monitoring_sdk.stages.drift import build_profile, detect_drift
 from monitoring_sdk.stages.handle import Handle, find_config, pull_window
 from monitoring_sdk.stages.labelled_rows import labelled_rows
+from monitoring_sdk.stages.looking import Ahead, looking_ahead
 from monitoring_sdk.stages.metrics import Metrics, compute_metrics
 from monitoring_sdk.stages.newest import span_document
 from monitoring_sdk.stages.publish import (
@@ -32,6 +33,7 @@ from monitoring_sdk.stages.steps import (
 
 __all__ = [
     "TRIGGERS",
+    "Ahead",
     "Handle",
     "Metrics",
     "Quality",
@@ -49,6 +51,7 @@ __all__ = [
     "evaluate_window",
     "find_config",
     "labelled_rows",
+    "looking_ahead",
     "page_address",
     "publish",
     "pull_window",

@@ -103,9 +103,22 @@ def calibrator_for(
         # The rows that a pass over the window samples.
         table = span_rows(config, source, window, names, TABLE_ROWS)
         rows = rows_of(config, judged_rows(config, table), reference.coder, reference.classes)
-        _keep_calibrator(config, baseline, window, reference, rows)
+        _calibrate(config, baseline, window, reference, rows)
     known = _calibrators.get(key)
     return None if known is None or known[0] is not reference else known[1]
+
+
+def kept_calibrator(handle: Handle) -> Calibrator | None:
+    """Return what a window's scores were calibrated by when it was looked at, if they were."""
+    known = _calibrators.get((handle.config.model, str(handle.window), handle.baseline))
+    return None if known is None else known[1]
+
+
+def keep_calibrator(handle: Handle, calibrator: Calibrator) -> None:
+    """Keep what another process calibrated a window's scores by."""
+    found = reference_rows(handle.config, baseline_of(handle))
+    if not isinstance(found, str):
+        _keep(handle.config, handle.window, handle.baseline, found, calibrator)
 
 
 def forget_calibrators() -> None:
@@ -133,7 +146,7 @@ def _checks(
     first, *others = config.estimators
     names = estimated_names(config, first)
     if first == "weighted_cbpe":
-        _keep_calibrator(config, baseline, window, reference, rows)
+        _calibrate(config, baseline, window, reference, rows)
     series = reference_series(config, baseline, reference)
     for name, found in estimate(first, reference, rows, names).items():
         m = _measurement(config, name, found.value)
@@ -144,13 +157,23 @@ def _checks(
             yield _beside(window, f"{name}@{method}", found.value)
 
 
-def _keep_calibrator(
+def _calibrate(
     config: MonitorConfig, baseline: Baseline, window: Window, reference: Reference, rows: Rows
+) -> None:
+    found = calibrated_for(reference, rows)[0]
+    _keep(config, window, baseline.version, reference, found)
+
+
+def _keep(
+    config: MonitorConfig,
+    window: Window,
+    version: str,
+    reference: Reference,
+    calibrator: Calibrator | None,
 ) -> None:
     while len(_calibrators) >= MOST_KEPT:
         del _calibrators[next(iter(_calibrators))]
-    key = (config.model, str(window), baseline.version)
-    _calibrators[key] = reference, calibrated_for(reference, rows)[0]
+    _calibrators[config.model, str(window), version] = reference, calibrator
 
 
 def _measurement(config: MonitorConfig, name: str, value: Value) -> Measurement:

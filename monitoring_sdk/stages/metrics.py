@@ -220,7 +220,12 @@ def judge_windows(
         yield from join_labels(config, group, as_of, segmentations)
 
 
-def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
+def compute_metrics(
+    handle: Handle,
+    quality: Quality,
+    store: Store,
+    estimates: tuple[Check, ...] | None = None,
+) -> Metrics:
     """Measure the service in this window, and performance wherever labels are due.
 
     Parameters
@@ -230,11 +235,14 @@ def compute_metrics(handle: Handle, quality: Quality, store: Store) -> Metrics:
         Where it blocks, nothing of this window is measured.
     store : Store
         Says which windows are not judged yet.
+    estimates : tuple of Check, optional
+        Where performance was estimated before.
     """
     config = handle.config
     operations = [] if quality.blocked else operations_checks(handle, store)
     operations += overdue_checks(handle, store)
-    estimates = estimate_performance(handle, quality)
+    if estimates is None:
+        estimates = estimate_performance(handle, quality)
     if config.source.labels is None:
         return Metrics(tuple(operations), estimates=estimates)
     windows = candidates(handle, store)

@@ -86,10 +86,14 @@ def scan(handle: Handle) -> Pass:
     """
     identity = _identity(handle)
     if identity not in _last:
-        found = _scan(handle)
-        _last.clear()
-        _last[identity] = found
+        keep_pass(handle, _scan(handle))
     return _last[identity]
+
+
+def keep_pass(handle: Handle, found: Pass) -> None:
+    """Keep what a pass over a window left, until the next one."""
+    _last.clear()
+    _last[_identity(handle)] = found
 
 
 def declared_columns(handle: Handle) -> list[str]:

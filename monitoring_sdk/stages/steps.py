@@ -20,16 +20,17 @@ from monitoring_sdk.stages.decide import (
     judged_rows,
     status_of,
 )
-from monitoring_sdk.stages.drift import build_profile, detect_drift
+from monitoring_sdk.stages.drift import detect_drift
 from monitoring_sdk.stages.handle import Handle, pull_window
 from monitoring_sdk.stages.hiding import without_small
+from monitoring_sdk.stages.looking import Ahead, look
 from monitoring_sdk.stages.metrics import (
     Metrics,
     compute_metrics,
     judge_windows,
     result_of,
 )
-from monitoring_sdk.stages.quality import Quality, blocking, check_quality
+from monitoring_sdk.stages.quality import Quality, blocking
 from monitoring_sdk.stages.scan import forget
 from monitoring_sdk.window import Window
 
@@ -137,10 +138,16 @@ def evaluate_window(
     notify: bool = True,
     recompute: bool = False,
     links: Mapping[str, str] | None = None,
+    ahead: Ahead | None = None,
 ) -> Report:
     """Take one window through every stage.
 
     A window whose rows were judged already is read back; labels that came since are still joined.
+
+    Parameters
+    ----------
+    ahead : Ahead, optional
+        Where the window may have been looked at already.
 
     Raises
     ------
@@ -149,10 +156,14 @@ def evaluate_window(
     """
     handle = pull_window(config, window, as_of)
     if not recompute and (done := stored_row(handle, store)) is not None:
+        if ahead is not None:
+            ahead.drop(window)
         return read_back(handle, done, store, notify=notify, links=links)
-    quality = check_quality(handle)
-    profile = build_profile(handle, quality)
-    metrics = compute_metrics(handle, quality, store)
+    seen = None if ahead is None else ahead.take(handle)
+    if seen is None:
+        seen = look(handle)
+    quality, profile = seen.quality, seen.profile
+    metrics = compute_metrics(handle, quality, store, seen.estimates)
     drift = detect_drift(handle, quality, profile, store)
     return decide(
         handle,
