@@ -86,7 +86,9 @@ def _walk(
 ) -> Report:
     """Take the windows through all stages, and return the report of the last one."""
     with stages.looking_ahead(config, processes - 1) as ahead:
-        known = _looked_at(config, windows, store) if processes > 1 and not recompute else ()
+        # What was judged before is most likely read back.
+        span = windows[0].start, windows[-1].end
+        known = {} if recompute else store.rows_of_windows(config.model, *span)
         for number, window in enumerate(windows, start=1):
             for later in windows[number : number + processes]:
                 if later not in known:
@@ -105,12 +107,6 @@ def _walk(
             if notify:
                 follow_up(config, report, store)
     return report
-
-
-def _looked_at(config: MonitorConfig, windows: Sequence[Window], store: Store) -> set[Window]:
-    """Return the windows of a span that were judged before, and are most likely read back."""
-    found = store.results(config.model, windows[0].start, windows[-1].end, "data")
-    return {row.window for row in found}
 
 
 def windows_of(config: MonitorConfig, start: datetime, end: datetime) -> tuple[Window, ...]:

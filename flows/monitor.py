@@ -97,7 +97,7 @@ def _look(
         return read_back(whole(handle), whole(done), store, notify=notify)
     quality = check_quality(whole(handle))
     profile = build_profile(whole(handle), whole(quality))
-    metrics = compute_metrics(whole(handle), whole(quality), store)
+    metrics = compute_metrics(whole(handle), whole(quality), store, recompute=again)
     drift = detect_drift(whole(handle), whole(quality), whole(profile), store)
     return decide(
         whole(handle),

@@ -32,9 +32,11 @@ def build_profile(handle: stages.Handle, quality: stages.Quality) -> Profile | N
 
 
 @hop
-def compute_metrics(handle: stages.Handle, quality: stages.Quality, store: Store) -> stages.Metrics:
+def compute_metrics(
+    handle: stages.Handle, quality: stages.Quality, store: Store, *, recompute: bool = False
+) -> stages.Metrics:
     """Measure operations, and performance wherever labels are due."""
-    return stages.compute_metrics(handle, quality, store)
+    return stages.compute_metrics(handle, quality, store, recompute=recompute)
 
 
 @hop

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,7 +14,10 @@ from small_model import day, write_small_model
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.report import Report
+from monitoring_sdk.stages import metrics
+from monitoring_sdk.stages.performance import Judged
 from monitoring_sdk.window import Window
 
 OUTAGE = 23
@@ -99,3 +103,40 @@ def test_patience_of_several_windows_is_told_once_when_it_ends(config: MonitorCo
     found = [late(report) for report in stages.walk(patient, windows, store)]
     assert found == [[], [], ["03-24"], [], []]
     assert len(store.incidents("small")) == 1
+
+
+def test_performance_is_computed_again_only_when_labels_changed(
+    config: MonitorConfig, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Each label is known in a day, and awaited for longer; one is corrected afterwards."""
+    computed = []
+    result_of = metrics.result_of
+
+    def counted(config: MonitorConfig, judged: Judged, *rest: Any) -> ResultRow:
+        computed.append(judged.window.start.day)
+        return result_of(config, judged, *rest)
+
+    monkeypatch.setattr(metrics, "result_of", counted)
+    days = [config.cadence.ending(day(n)) for n in range(25, 30)]
+    verdicts = [stages.evaluate_window(config, w, w.end, store) for w in days[:3]]
+    # The first look makes up for days that nobody looked at; on the 24th nothing was served.
+    assert computed == [21, 22, 23, 25, 26]
+    assert [
+        {c.window.start.day for c in r.checks if c.family == "performance" and c.value is not None}
+        for r in verdicts
+    ] == [{21, 22, 23}, {25}, {26}]
+    computed.clear()
+    path = tmp_path / "labels.parquet"
+    labels = pd.read_parquet(path)
+    of_first = (labels["known_at"] - timedelta(hours=12)).dt.floor("D") == days[0].start
+    first = labels.index[of_first][0]
+    labels.loc[first, "y_true"] = 1 - labels.loc[first, "y_true"]
+    labels.to_parquet(path)
+    stages.evaluate_window(config, days[3], days[3].end, store)
+    # The bets of the later ones go on from the first one's.
+    assert computed == [25, 26, 27]
+    revisions = store.results("small", days[0].start, days[0].end, "performance", newest=False)
+    assert len(revisions) == 2
+    computed.clear()
+    stages.evaluate_window(config, days[3], days[3].end, store, recompute=True)
+    assert computed == [21, 22, 23, 25, 26, 27]

@@ -23,6 +23,7 @@ from monitoring_sdk.metrics.table import metric
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages import build_baseline, labelled_rows, span_document, walk
 from monitoring_sdk.stages.concept import ConceptChain
+from monitoring_sdk.stages.judged import judge_windows, result_of
 from monitoring_sdk.stages.label_age import (
     age_text,
     between_ages,
@@ -30,7 +31,6 @@ from monitoring_sdk.stages.label_age import (
     label_ages,
     series_at,
 )
-from monitoring_sdk.stages.metrics import judge_windows, result_of
 from monitoring_sdk.stages.performance import Judged, join_labels
 from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window, parse_duration
@@ -68,7 +68,8 @@ def payments(
 
 def verdict(config: MonitorConfig, found: Judged, as_of: datetime) -> ResultRow:
     """Judge joined labels as of a moment, without a store."""
-    return result_of(config, found, as_of, ConceptChain(config, open_store("sqlite://")))
+    chain = ConceptChain(config, open_store("sqlite://"), found.window)
+    return result_of(config, found, as_of, chain)
 
 
 def judged(config: MonitorConfig, window: Window, as_of: datetime) -> dict[str, Check]:

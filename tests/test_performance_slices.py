@@ -16,7 +16,7 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.report import Check, Report
 from monitoring_sdk.stages import build_baseline, walk
 from monitoring_sdk.stages.concept import ConceptChain
-from monitoring_sdk.stages.metrics import judge_windows, result_of
+from monitoring_sdk.stages.judged import judge_windows, result_of
 from monitoring_sdk.window import Window
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,7 +55,7 @@ def of_days(config: MonitorConfig, start: int, end: int) -> list[Check]:
         c
         for judged in found
         for c in result_of(
-            config, judged, NOW, ConceptChain(config, open_store("sqlite://"))
+            config, judged, NOW, ConceptChain(config, open_store("sqlite://"), judged.window)
         ).checks
     ]
 

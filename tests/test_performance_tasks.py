@@ -17,7 +17,7 @@ from monitoring_sdk.metrics.table import metric
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages import build_baseline, walk
 from monitoring_sdk.stages.concept import ConceptChain
-from monitoring_sdk.stages.metrics import judge_windows, result_of
+from monitoring_sdk.stages.judged import judge_windows, result_of
 from monitoring_sdk.stages.performance import join_labels
 from monitoring_sdk.window import Window
 
@@ -126,9 +126,8 @@ def test_the_quiet_days_of_many_models_stay_quiet(
         build_baseline(config, now=NOW)
         windows = days(config, BASELINE_DAYS, FAILURE_DAY)
         for judged in judge_windows(config, windows, NOW, 200):
-            pages += any(
-                c.pages for c in result_of(config, judged, NOW, ConceptChain(config, store)).checks
-            )
+            chain = ConceptChain(config, store, judged.window)
+            pages += any(c.pages for c in result_of(config, judged, NOW, chain).checks)
     assert pages == 0
 
 

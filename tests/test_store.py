@@ -105,6 +105,15 @@ def test_results_are_cut_by_time_and_part(store):
     save(store, *(row(i, (check(i),), part=p) for i in range(4) for p in ("data", "performance")))
     found = store.results(MODEL, day(1).start, day(2).end, "data")
     assert [(r.window, r.part) for r in found] == [(day(1), "data"), (day(2), "data")]
+    last = store.results(MODEL, end=day(2).end, limit=3)
+    assert [(r.window, r.part) for r in last] == [
+        (day(1), "performance"),
+        (day(2), "data"),
+        (day(2), "performance"),
+    ]
+    counted = store.rows_of_windows(MODEL, day(1).start, limit=2)
+    assert counted == {r.window: r.rows for r in store.results(MODEL, part="data")[-2:]}
+    assert list(counted) == [day(2), day(3)]
     with store.deciding(MODEL, holder="a", now=NOW) as tx:
         assert tx.result(day(2), "data").window == day(2)
         assert tx.result(day(9), "data") is None

@@ -163,6 +163,22 @@ def select_newest() -> sa.Select[Any]:
     return sa.select(result).where(~newer)
 
 
+def inside(
+    query: sa.Select[Any],
+    model: str,
+    start: datetime | None,
+    end: datetime | None,
+    part: str | None,
+) -> sa.Select[Any]:
+    """Keep the verdicts on a model's windows inside `[start, end)`, and on one part of them."""
+    query = query.where(result.c.model == model)
+    if start is not None:
+        query = query.where(result.c.window_start >= start)
+    if end is not None:
+        query = query.where(result.c.window_end <= end)
+    return query if part is None else query.where(result.c.part == part)
+
+
 def judged(
     connection: sa.Connection, model: str, since: datetime, until: datetime, lag: timedelta
 ) -> list[ResultRow]:

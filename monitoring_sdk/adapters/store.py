@@ -137,6 +137,7 @@ class Store(Overview):
         part: Part | None = None,
         *,
         newest: bool = True,
+        limit: int | None = None,
     ) -> list[ResultRow]:
         """Return the verdicts on the windows inside `[start, end)`, in order of time.
 
@@ -149,18 +150,37 @@ class Store(Overview):
             `data` or `performance`; both by default.
         newest : bool
             Only the newest verdict on each part of each window; otherwise all, by revision.
+        limit : int, optional
+            How many of them, the last in order of time.
         """
         query = results.select_newest() if newest else sa.select(result)
-        query = query.where(result.c.model == model)
-        if start is not None:
-            query = query.where(result.c.window_start >= start)
-        if end is not None:
-            query = query.where(result.c.window_end <= end)
-        if part is not None:
-            query = query.where(result.c.part == part)
-        query = query.order_by(result.c.window_end, result.c.part, result.c.revision)
+        query = results.inside(query, model, start, end, part)
+        order = (result.c.window_end, result.c.part, result.c.revision)
+        query = query.order_by(*(column.desc() for column in order)).limit(limit)
         with self._reading() as connection:
-            return [results.row_of(found) for found in connection.execute(query)]
+            found = connection.execute(query).all()
+        return [results.row_of(row) for row in reversed(found)]
+
+    def rows_of_windows(
+        self,
+        model: str,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        part: Part = "data",
+        *,
+        limit: int | None = None,
+    ) -> dict[Window, int | None]:
+        """Return how many rows the windows with a verdict have, in order of time.
+
+        Parameters as of `results`: of long histories this is read without the checks.
+        """
+        of_row = (result.c.window_start, result.c.window_end, result.c.rows)
+        query = results.select_newest().with_only_columns(*of_row)
+        query = results.inside(query, model, start, end, part)
+        query = query.order_by(result.c.window_end.desc(), result.c.window_start.desc())
+        with self._reading() as connection:
+            found = connection.execute(query.limit(limit)).all()
+        return {Window(first, last): rows for first, last, rows in reversed(found)}
 
     def history(
         self,

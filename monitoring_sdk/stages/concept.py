@@ -28,6 +28,9 @@ from monitoring_sdk.window import Window
 
 BET, DIAGNOSIS, GAP = "bet", "diagnosis", "concept_gap"
 
+WINDOWS_WITHOUT_A_BET = 20
+"""After more of them, one after another, a bet starts anew."""
+
 _dependence: dict[int, tuple[Reference, float]] = {}
 
 
@@ -47,17 +50,25 @@ class ConceptChain:
     config : MonitorConfig
     store : Store
         Has the bets of the windows that were judged before, and what was estimated of each.
+    first : Window
+        No earlier one will be bet on.
     estimates : sequence of Check
         Of the window that is being looked at, which the store does not have yet.
     """
 
     def __init__(
-        self, config: MonitorConfig, store: Store, estimates: Sequence[Check] = ()
+        self,
+        config: MonitorConfig,
+        store: Store,
+        first: Window,
+        estimates: Sequence[Check] = (),
     ) -> None:
         self._config, self._store = config, store
         self._estimates = {(c.window, c.name): c for c in estimates}
         self._states: dict[Window, tuple[str | None, Mapping[str, Any]]] = {}
-        for row in store.results(config.model, part="performance"):
+        model, at, most = config.model, first.start, WINDOWS_WITHOUT_A_BET + 1
+        before = store.results(model, end=at, part="performance", limit=most)
+        for row in (*before, *store.results(model, start=at, part="performance")):
             found = state_of(row.checks, BET)
             if found is not None:
                 self._states[row.window] = row.baseline, found

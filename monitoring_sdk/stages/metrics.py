@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 from monitoring_sdk.adapters.store import Store
-from monitoring_sdk.alarms.provisional import ReferenceSeries
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.errors import SourceError
-from monitoring_sdk.evaluate import MIN_ROWS, judge
 from monitoring_sdk.label_stream import LabelCounts
-from monitoring_sdk.measure import measure_metrics, metrics_for
-from monitoring_sdk.metrics.labelled import Labelled
-from monitoring_sdk.metrics.probabilistic import reliability_curve
-from monitoring_sdk.metrics.rows import LabelledRows
-from monitoring_sdk.profile.segments import Segmentation
-from monitoring_sdk.report import Check, Status, overall_status
+from monitoring_sdk.report import Check
 from monitoring_sdk.stages.concept import ConceptChain, with_diagnosis
 from monitoring_sdk.stages.estimate import estimate_performance
-from monitoring_sdk.stages.handle import Handle, baseline_for, baseline_of
-from monitoring_sdk.stages.label_age import (
-    age_text,
-    between_ages,
-    known_ages,
-    reached_age,
-    series_at,
-)
+from monitoring_sdk.stages.handle import Handle, baseline_of
+from monitoring_sdk.stages.judged import judge_windows, key_of, pending_checks, result_of
 from monitoring_sdk.stages.operations import (
     LOOK_BACK,
     null_ids_check,
@@ -37,13 +23,8 @@ from monitoring_sdk.stages.operations import (
     overdue_checks,
     unjudged_performance,
 )
-from monitoring_sdk.stages.performance import GROUP_ROWS, Judged, JudgedSlice, join_labels
 from monitoring_sdk.stages.quality import Quality, blocking
-from monitoring_sdk.stages.reference import series_for
-from monitoring_sdk.stages.scan import declared_segmentations
 from monitoring_sdk.window import Window
-
-OF_SCORES = ("log_loss", "brier", "ece", "roc_auc")
 
 
 @dataclass(frozen=True)
@@ -78,146 +59,18 @@ def candidates(handle: Handle, store: Store) -> list[Window]:
     start = baseline_of(handle).span.end
     oldest = handle.as_of - config.labels.deadline - 2 * config.cadence.approximate
     found = set(config.cadence.windows(max(start, min(oldest, window.start)), window.end))
-    judged = {r.window for r in store.results(config.model, start, window.end, "performance")}
-    data = store.results(config.model, start, window.end, "data")[-LOOK_BACK:]
-    blocked = {r.window for r in data if blocking(r.checks)}
-    found |= {r.window for r in data if r.window not in judged and r.rows}
+    span = start, window.end
+    judged = store.rows_of_windows(config.model, *span, "performance")
+    looked_at = store.rows_of_windows(config.model, *span, limit=LOOK_BACK)
+    found |= {w for w, rows in looked_at.items() if w not in judged and rows}
     found.add(window)
     due = handle.as_of - config.labels.delay
-    return sorted(w for w in found - blocked if w.end <= due)
-
-
-def result_of(
-    config: MonitorConfig, judged: Judged, as_of: datetime, concept: ConceptChain
-) -> ResultRow:
-    """Judge the performance of one window against the baseline that is valid for it."""
-    baseline = baseline_for(config, judged.window)
-    reference, age = series_for(baseline, judged.window), as_of - judged.window.end
-    main = JudgedSlice(judged.rows, judged.coverage)
-    tests = max(1, sum(part.segment is not None for part in judged.slices))
-    ages = known_ages(reference)
-    checks = [
-        _with_note(check, judged)
-        for part in (main, *judged.slices)
-        for check in _checks_of(config, judged.window, part, reference, age, ages, tests)
-    ]
-    beside = (*concept.checks(judged, baseline), *concept.gaps(judged.window, checks))
-    checks += [_with_note(check, judged) for check in beside]
-    checks = _with_curve(checks, judged.rows)
-    status, reason = overall_status(checks)
-    if judged.due.state == "given_up":
-        reason = judged.due.reason
-        checks = [dataclasses.replace(c, reason=c.reason or reason) for c in checks]
-    reached = reached_age(ages, age, config.labels.deadline)
-    return ResultRow(
-        model=config.model,
-        window=judged.window,
-        part="performance",
-        baseline=baseline.version,
-        settings=config.settings_hash(),
-        # At another label age the same labels are held against other values.
-        fingerprint=judged.fingerprint + (f"-{age_text(reached)}" if reached else ""),
-        as_of=as_of,
-        status=status,
-        reason=reason,
-        rows=judged.rows.n,
-        checks=tuple(checks),
-    )
-
-
-def _checks_of(
-    config: MonitorConfig,
-    window: Window,
-    part: JudgedSlice,
-    reference: Mapping[str, ReferenceSeries],
-    age: timedelta,
-    ages: Collection[timedelta],
-    tests: int,
-) -> Iterator[Check]:
-    """Judge the metrics of the main rows or of a slice, against values of the same label age."""
-    whole = part.segment is None and part.version is None
-    if not whole and part.rows.n < MIN_ROWS:
-        for name in metrics_for(config.task, config.metric_names, part.rows):
-            yield Check(
-                "performance",
-                name,
-                window,
-                "insufficient",
-                segment=part.segment,
-                version=part.version,
-                n=part.rows.n,
-                coverage=part.coverage,
-                reason=f"{part.rows.n} labelled rows, {MIN_ROWS} needed",
-            )
-        return
-    for m in measure_metrics(
-        part.rows, config.task, config.metric_names, part.segment, part.version
-    ):
-        known = series_at(reference, m, age, config.labels.deadline, ages)
-        yield between_ages(
-            [
-                judge(
-                    m,
-                    window,
-                    reference=series,
-                    thresholds=config.thresholds,
-                    coverage=part.coverage,
-                    tests=1 if part.segment is None else tests,
-                )
-                for series in ([{m.key: s} for s in known] or [{}])
-            ]
-        )
-
-
-def _with_curve(checks: Sequence[Check], rows: LabelledRows) -> list[Check]:
-    """Keep the reliability curve of binary scores beside the first metric of their quality."""
-    bins = reliability_curve(rows) if isinstance(rows, Labelled) else ()
-    at = next((i for i, c in enumerate(checks) if bins and c.name in OF_SCORES), None)
-    if at is None:
-        return list(checks)
-    curve = [[b.n, b.mean_score, b.share, *b.interval] for b in bins]
-    kept = dataclasses.replace(checks[at], state={"reliability": curve})
-    return [*checks[:at], kept, *checks[at + 1 :]]
-
-
-def _with_note(check: Check, judged: Judged) -> Check:
-    if judged.note is None or check.segment or check.version:
-        return check
-    reason = judged.note if check.reason is None else f"{check.reason}; {judged.note}"
-    return dataclasses.replace(check, reason=reason)
-
-
-def pending_checks(
-    config: MonitorConfig,
-    window: Window,
-    reason: str,
-    coverage: float | None = None,
-    status: Status = "insufficient",
-) -> tuple[Check, ...]:
-    """Return the performance checks of a window that is not judged yet, with the reason."""
-    return tuple(
-        Check("performance", name, window, status, coverage=coverage, reason=reason)
-        for name in config.metric_names
-    )
-
-
-def _groups(windows: Sequence[Window], rows: int) -> Iterator[Sequence[Window]]:
-    """Cut windows into runs whose rows are read together."""
-    size = max(1, GROUP_ROWS // max(rows, 1))
-    for i in range(0, len(windows), size):
-        yield windows[i : i + size]
-
-
-def judge_windows(
-    config: MonitorConfig, windows: Sequence[Window], as_of: datetime, rows: int
-) -> Iterator[Judged]:
-    """Join the labels known as of a moment to the rows of some windows."""
-
-    def segmentations(window: Window) -> Sequence[Segmentation]:
-        return declared_segmentations(config, baseline_for(config, window))
-
-    for group in _groups(windows, rows):
-        yield from join_labels(config, group, as_of, segmentations)
+    wanted = sorted(w for w in found if w.end <= due)
+    if not wanted:
+        return []
+    data = store.results(config.model, wanted[0].start, window.end, "data")
+    blocked = {r.window for r in data if blocking(r.checks)}
+    return [w for w in wanted if w not in blocked]
 
 
 def compute_metrics(
@@ -225,6 +78,8 @@ def compute_metrics(
     quality: Quality,
     store: Store,
     estimates: tuple[Check, ...] | None = None,
+    *,
+    recompute: bool = False,
 ) -> Metrics:
     """Measure the service in this window, and performance wherever labels are due.
 
@@ -237,6 +92,8 @@ def compute_metrics(
         Says which windows are not judged yet.
     estimates : tuple of Check, optional
         Where performance was estimated before.
+    recompute : bool
+        Judge a window again even if its labels are as they were.
     """
     config = handle.config
     operations = [] if quality.blocked else operations_checks(handle, store)
@@ -250,37 +107,57 @@ def compute_metrics(
         windows = [w for w in windows if w != handle.window]
     due = handle.window.end + config.labels.delay
     reason = quality.blocked or f"labels are due at {due:%Y-%m-%d %H:%M} UTC"
-    found = _judge_all(handle, windows, ConceptChain(config, store, estimates), reason)
+    found = _judge_all(handle, windows, store, estimates, reason, recompute)
     if found.fault is not None:
         operations.append(unjudged_performance(handle, found.fault))
     if handle.rows and not quality.blocked:
         null_ids = null_ids_check(handle, found.counts)
         operations += [null_ids] if null_ids is not None else []
-    results = _diagnosed(config, found.results, store)
+    results = (*found.known, *_diagnosed(config, found.results, store))
     return Metrics(tuple(operations), results, found.pending, estimates)
 
 
 @dataclass
 class _Performance:
-    """What came of the windows whose labels may be due; `fault` says why nothing did."""
+    """What came of the windows whose labels may be due; `fault` says why nothing did.
+
+    `known` are verdicts that stand: nothing was computed again.
+    """
 
     pending: tuple[Check, ...]
+    known: list[ResultRow] = field(default_factory=list)
     results: list[ResultRow] = field(default_factory=list)
     counts: LabelCounts | None = None
     fault: str | None = None
 
 
 def _judge_all(
-    handle: Handle, windows: Sequence[Window], concept: ConceptChain, reason: str
+    handle: Handle,
+    windows: Sequence[Window],
+    store: Store,
+    estimates: Sequence[Check],
+    reason: str,
+    recompute: bool,
 ) -> _Performance:
-    config, window = handle.config, handle.window
+    config, window, as_of = handle.config, handle.window, handle.as_of
     out = _Performance(pending_checks(config, window, reason))
-    late: dict[Window, str] = {}
+    if not windows:
+        return out
+    first, late = windows[0], dict[Window, str]()
+    concept = ConceptChain(config, store, first, estimates)
+    stored = store.results(config.model, first.start, window.end, "performance")
+    known = {} if recompute else {r.window: r for r in stored if r.status != "error"}
     try:
-        for judged in judge_windows(config, windows, handle.as_of, handle.rows):
+        for judged in judge_windows(config, windows, as_of, handle.rows):
             own, out.counts = judged.window == window, judged.counts
             if judged.due.judged and (judged.coverage is not None or own):
-                out.results.append(result_of(config, judged, handle.as_of, concept))
+                row = known.get(judged.window)
+                if row is not None and _key(row) == key_of(config, judged, as_of):
+                    out.known.append(row)
+                else:
+                    out.results.append(result_of(config, judged, as_of, concept))
+                    # The bets of later windows go on from this one's.
+                    known = {}
                 out.pending = () if own else out.pending
             elif own:
                 out.pending = pending_checks(config, window, judged.due.reason, judged.coverage)
@@ -295,6 +172,10 @@ def _judge_all(
     return out
 
 
+def _key(row: ResultRow) -> tuple[str | None, str, str]:
+    return row.baseline, row.settings, row.fingerprint
+
+
 def _after(check: Check, late: Mapping[Window, str]) -> Check:
     """Say of a window that waits for its labels that earlier ones do so too, and overlong."""
     if not late:
@@ -302,12 +183,6 @@ def _after(check: Check, late: Mapping[Window, str]) -> Check:
     newest = max(late)
     more = f"{len(late)} earlier window{'s' if len(late) > 1 else ''} overdue: {late[newest]}"
     return dataclasses.replace(check, reason=f"{check.reason}; {more}")
-
-
-def awaited(config: MonitorConfig, windows: Sequence[Window], as_of: datetime) -> dict[Window, str]:
-    """Say what the labels wait for of those windows that cannot be judged as of a moment."""
-    found = judge_windows(config, windows, as_of, 0)
-    return {judged.window: judged.due.reason for judged in found if not judged.due.judged}
 
 
 def _diagnosed(

@@ -10,7 +10,7 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import Part, ResultRow
 from monitoring_sdk.report import SCHEMA, Check, Incident, Report, Status, Trigger, timestamp
 from monitoring_sdk.stages.concept import diagnosed
-from monitoring_sdk.stages.metrics import awaited, pending_checks
+from monitoring_sdk.stages.judged import awaited, pending_checks
 from monitoring_sdk.stages.quality import blocking
 from monitoring_sdk.window import Window
 

@@ -89,13 +89,13 @@ def missing_before(handle: Handle, store: Store) -> tuple[list[Window], int]:
     """
     config, window = handle.config, handle.window
     oldest = window.start - LOOK_BACK * config.cadence.approximate
-    rows = store.results(config.model, oldest, window.start, "data")
-    served = [r.window.end for r in rows if r.rows]
-    if not rows:
+    looked_at = store.rows_of_windows(config.model, oldest, window.start)
+    served = [w.end for w, rows in looked_at.items() if rows]
+    if not looked_at:
         return [], 0
-    start = max(served) if served else min(r.window.start for r in rows)
+    start = max(served) if served else min(w.start for w in looked_at)
     missing = list(config.cadence.windows(start, window.start))
-    empty = {r.window for r in rows if not r.rows}
+    empty = {w for w, rows in looked_at.items() if not rows}
     return missing, sum(w in empty for w in missing)
 
 

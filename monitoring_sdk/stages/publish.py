@@ -121,7 +121,7 @@ def publish(
         When the folder cannot be written to.
     """
     path = (out or reports_root()) / f"{config.model}.html"
-    windows = [r.window for r in store.results(config.model, part="data")][-PAGE_WINDOWS:]
+    windows = list(store.rows_of_windows(config.model, limit=PAGE_WINDOWS))
     now = now or clock()
     page = html_report(
         config.model,

@@ -23,13 +23,9 @@ from monitoring_sdk.stages.decide import (
 from monitoring_sdk.stages.drift import detect_drift
 from monitoring_sdk.stages.handle import Handle, pull_window
 from monitoring_sdk.stages.hiding import without_small
+from monitoring_sdk.stages.judged import judge_windows, result_of
 from monitoring_sdk.stages.looking import Ahead, look
-from monitoring_sdk.stages.metrics import (
-    Metrics,
-    compute_metrics,
-    judge_windows,
-    result_of,
-)
+from monitoring_sdk.stages.metrics import Metrics, compute_metrics
 from monitoring_sdk.stages.quality import Quality, blocking
 from monitoring_sdk.stages.scan import forget
 from monitoring_sdk.window import Window
@@ -163,7 +159,7 @@ def evaluate_window(
     if seen is None:
         seen = look(handle)
     quality, profile = seen.quality, seen.profile
-    metrics = compute_metrics(handle, quality, store, seen.estimates)
+    metrics = compute_metrics(handle, quality, store, seen.estimates, recompute=recompute)
     drift = detect_drift(handle, quality, profile, store)
     return decide(
         handle,
@@ -245,7 +241,9 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
     """
     if config.source.labels is None or not windows:
         return
-    data = {r.window: r for r in store.results(config.model, part="data")}
+    first, last = windows[0], windows[-1]
+    found = store.results(config.model, first.start, last.end, "data")
+    data = {r.window: r for r in found}
     due = [
         w
         for w in windows
@@ -255,15 +253,13 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
         and not blocking(data[w].checks)
     ]
     rows = max((data[w].rows or 0 for w in due), default=0)
-    concept = ConceptChain(config, store)
-    found = [
+    concept = ConceptChain(config, store, first)
+    judged_again = [
         result_of(config, judged, as_of, concept)
         for judged in judge_windows(config, due, as_of, rows)
         if judged.due.judged and judged.coverage is not None
     ]
-    if found:
+    if judged_again:
         with store.deciding(config.model, holder=worker(), now=clock()) as tx:
-            results = judged_rows(tx, config, changed_rows(tx, found)[0])
-            tx.save(
-                Decision(config.model, windows[-1], as_of, results, None, None, (), decides=False)
-            )
+            results = judged_rows(tx, config, changed_rows(tx, judged_again)[0])
+            tx.save(Decision(config.model, last, as_of, results, None, None, (), decides=False))
