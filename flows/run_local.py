@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import logging
 import os
@@ -80,6 +82,7 @@ def call_flow(flow: Flow[..., Any] | str, **parameters: Any) -> Any:
     for name, value in _ALWAYS.items():
         os.environ.setdefault(name, value)
     _quiet_console()
+    _end_at_once()
     with _local_settings():
         starting = _start_passing_server()
         called = _named(flow) if isinstance(flow, str) else flow
@@ -238,6 +241,12 @@ def end_with_this_process(pid: int) -> None:
 
 
 _WATCHES: list[subprocess.Popen[bytes]] = []
+
+
+def _end_at_once() -> None:
+    """Do not look for cycles among all that was imported when this process ends: half a second."""
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
 
 
 def _quiet_console() -> None:
