@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from monitoring_sdk.window import Window, parse_time
 
@@ -173,19 +173,18 @@ class Check:
 _FIELDS = tuple(f.name for f in dataclasses.fields(Check))
 _PLACES = {name: i for i, name in enumerate(_FIELDS)}
 _fields_of = attrgetter(*_FIELDS)
-_SETTERS = tuple(Check.__dict__[name].__set__ for name in _FIELDS)
+_Thawed: Any = dataclasses.make_dataclass("_Thawed", _FIELDS, slots=True)
 
 
 def check_of(values: Iterable[Any]) -> Check:
     """Return the check with these fields, all of them, in their order.
 
-    A frozen class sets each of its fields through a function of its own, which takes half of the
-    time: a replay makes 200 000 of them.
+    A frozen class sets each of its fields by a call, which takes four fifths of the time: a replay
+    makes 250 000 of them. So they are made as what has the same slots and is not frozen yet.
     """
-    out = object.__new__(Check)
-    for setter, value in zip(_SETTERS, values, strict=True):
-        setter(out, value)
-    return out
+    out = _Thawed(*values)
+    out.__class__ = Check
+    return cast("Check", out)
 
 
 @dataclass(frozen=True, slots=True)

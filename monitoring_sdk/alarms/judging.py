@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +63,7 @@ class Budget:
         return span, self.pages * min(in_time, longest / self.period.total_seconds())
 
 
-@dataclass(frozen=True, slots=True)
-class CheckAlarm:
+class CheckAlarm(NamedTuple):
     """One value of a window, or one energy, against its threshold.
 
     Parameters
@@ -267,7 +266,8 @@ class Alarms:
             passed[first, every].tolist(),
             nearest.tolist(),
         )
-        return tuple(c for c in map(CheckAlarm, *columns) if math.isfinite(c.z))
+        every_one = map(CheckAlarm._make, zip(*columns, strict=True))
+        return tuple(c for c in every_one if math.isfinite(c.z))
 
     def _fill_counted(
         self, limit: Floats, found: Evidence, first: NDArray[np.int64], threshold: Floats
