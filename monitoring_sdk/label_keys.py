@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -164,6 +163,8 @@ def _hash_column(column: pa.Array) -> NDArray[np.uint64]:
     if column.type != TEXT and not any(is_kind(column.type) for is_kind in as_bytes):
         column = nested_as_texts(column).cast(TEXT)
     objects = column.to_numpy(zero_copy_only=False)
+    import pandas as pd
+
     return _mix(pd.util.hash_array(objects, categorize=False))
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -99,7 +98,7 @@ def select(data: Any, columns: Sequence[str], where: str) -> pa.Table:
     SourceError
         When a column is missing.
     """
-    frame = isinstance(data, pd.DataFrame)
+    frame = not isinstance(data, pa.Table | pa.RecordBatch)
     names = [str(name) for name in (data.columns if frame else data.schema.names)]
     for column in columns:
         if column not in names:
@@ -166,6 +165,8 @@ def microseconds(column: pa.Array, unit: str | None, where: str) -> pa.Array:
 
 
 def _read_text(column: pa.Array, where: str) -> pa.Array:
+    import pandas as pd
+
     try:
         times = pd.to_datetime(column.cast(TEXT).to_pandas(), utc=True, format="ISO8601")
     except (ValueError, pa.ArrowException):

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -177,6 +176,7 @@ def resolve(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> seen = resolve(
     ...     pd.DataFrame({"id": [1, 2, 3]}),
     ...     [pd.DataFrame({"id": ["2", "1", "2", "9"], "y": [0, 1, 1, 0]})],
@@ -234,6 +234,8 @@ def _repeats(
 ) -> tuple[int, int]:
     """Count the rows that repeat an earlier one, and the ids with more than one label."""
     names = nested_as_texts(values).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    import pandas as pd
+
     rows = pd.DataFrame({"id": codes, "label": names, "at": times})
     pairs = rows[["id", "label"]].drop_duplicates()
     conflicting = pairs["id"][pairs["id"].duplicated()]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import sqlalchemy as sa
 
 from monitoring_sdk.adapters import feedback, outbox, results, trigger_rows
@@ -18,6 +17,9 @@ from monitoring_sdk.errors import StoreError
 from monitoring_sdk.feedback import Epoch, Feedback
 from monitoring_sdk.report import Incident, Trigger, timestamp
 from monitoring_sdk.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OPENING = 5_370_129_446_018_273
 """The advisory lock of PostgreSQL for decisions that look at other models' incidents."""

@@ -9,16 +9,18 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import sqlalchemy as sa
 
 from monitoring_sdk.adapters.schema import profile, result
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.report import Check, check_of
 from monitoring_sdk.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PARTS = ("data", "performance")
 # The columns of a history, beside those of the window; the second item is the dtype.
@@ -214,6 +216,9 @@ def read_history(
 
 
 def _table(found: Iterable[sa.Row[Any]], keys: Collection[str] | None) -> pd.DataFrame:
+    # Most that read verdicts want no table.
+    import pandas as pd
+
     found = list(found)
     packed = [unpack_json(row.checks) for row in found]
     counts = np.array([p["count"] for p in packed], dtype=np.int64)

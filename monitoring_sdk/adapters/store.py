@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +23,9 @@ from monitoring_sdk.adapters.schema import profile, result
 from monitoring_sdk.decision import Part, ResultRow
 from monitoring_sdk.feedback import Feedback
 from monitoring_sdk.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def open_store(url: str | None = None, *, read_only: bool = False) -> Store:

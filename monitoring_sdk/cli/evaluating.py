@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -134,3 +135,5 @@ def replay(file: Path, start: str, end: str, checks: bool, as_json: bool) -> Non
     at = stages.step_as_of(config, windows[-1]) if windows else moment(end, config)
     document = stages.span_document(config, windows, at, past, checks=checks or not as_json)
     emit(document, as_json, span_text(document, config.window.timezone))
+    # As the process ends, the interpreter walks through all that is kept, again and again.
+    gc.freeze()

@@ -7,12 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.baselines import baselines_root
-from monitoring_sdk.adapters.quality_generate import generate
 from monitoring_sdk.adapters.samples import write_sample
 from monitoring_sdk.alarms.provisional import ReferenceSeries
 from monitoring_sdk.alarms.values import Role, ValueForm, fit_form
@@ -60,6 +58,9 @@ from monitoring_sdk.stages.scan import scan_rows, served, slicing_of
 from monitoring_sdk.stages.sparing import Parts, open_reference, parts_of_span
 from monitoring_sdk.stages.watching import watch
 from monitoring_sdk.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -184,6 +185,9 @@ def _suite(
     complete: Sequence[Profile],
 ) -> list[Expectation]:
     """Write expectations, on what the model writes for windows of the champion's rows."""
+    # What writes expectations brings pandas along, which other stages do without.
+    from monitoring_sdk.adapters.quality_generate import generate
+
     found: list[Expectation] = []
     for column, kind in layout.kinds.items():
         # Of each column the rows that were its own: a shadow's are not.

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from monitoring_sdk.adapters.sources.source import Source, read_table, together
@@ -33,6 +33,9 @@ from monitoring_sdk.profile.sliced import column_at
 from monitoring_sdk.stages.kept_rows import SAMPLE_ROWS, TABLE_ROWS, every
 from monitoring_sdk.stages.scan import of_champion, slicing_of, utc_moments
 from monitoring_sdk.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS_AT_ONCE = 8
 """Exact quantiles need a column's values in memory: so many columns are held at a time."""

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 SAMPLE_ROWS = 100_000
@@ -81,6 +80,8 @@ def some_ids(batch: pa.RecordBatch, share: int, by: Sequence[str] | None = None)
     """
     if share == 1:
         return batch
+    import pandas as pd
+
     frame = (batch if by is None else batch.select(list(by))).to_pandas()
     marks = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     return batch.filter(pa.array(marks % np.uint64(share) == 0))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from monitoring_sdk.adapters.sources.source import read_table
 from monitoring_sdk.config import MonitorConfig
@@ -12,6 +11,9 @@ from monitoring_sdk.errors import ConfigError
 from monitoring_sdk.stages.handle import open_predictions
 from monitoring_sdk.stages.joining import join_table
 from monitoring_sdk.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def labelled_rows(config: MonitorConfig, span: Window, as_of: datetime) -> pd.DataFrame:

@@ -18,7 +18,6 @@ from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.config_retraining import Hook
 from monitoring_sdk.decision import ALERTS
 from monitoring_sdk.errors import ConfigError
-from monitoring_sdk.render.html import html_report
 from monitoring_sdk.stages.handle import find_config
 from monitoring_sdk.stages.newest import newest_reports
 from monitoring_sdk.stages.steps import clock, worker
@@ -120,6 +119,9 @@ def publish(
     MonitoringError
         When the folder cannot be written to.
     """
+    # What draws brings pandas along, which other stages do without.
+    from monitoring_sdk.render.html import html_report
+
     path = (out or reports_root()) / f"{config.model}.html"
     windows = list(store.rows_of_windows(config.model, limit=PAGE_WINDOWS))
     now = now or clock()
