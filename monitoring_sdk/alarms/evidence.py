@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from monitoring_sdk.alarms.counts import CountFit, count_scores
 from monitoring_sdk.alarms.fit import Fit
 from monitoring_sdk.alarms.layout import Layout
 from monitoring_sdk.alarms.residuals import Floats
-from monitoring_sdk.alarms.scores import read, standard_errors, trailing_means
+from monitoring_sdk.alarms.scores import Horizon, read, standard_errors, trail
 from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watched import readable
 
@@ -73,14 +74,18 @@ class Evidence:
         return Passing(self.z[t], self.means[t], self.over[t], self.over_half[t])
 
     @cached_property
+    def _size(self) -> Floats:
+        return np.nan_to_num(np.abs(self.effect))
+
+    @cached_property
     def over(self) -> NDArray[np.bool_]:
         """Whether the effect is as large as its floor."""
-        return np.nan_to_num(np.abs(self.effect)) >= self.floor
+        return self._size >= self.floor
 
     @cached_property
     def over_half(self) -> NDArray[np.bool_]:
         """Whether the effect is as large as half of its floor."""
-        return np.nan_to_num(np.abs(self.effect)) >= self.floor / 2
+        return self._size >= self.floor / 2
 
 
 def table(windows: Sequence[Values | None], keys: Sequence[str]) -> tuple[Floats, Floats]:
@@ -96,14 +101,15 @@ def table(windows: Sequence[Values | None], keys: Sequence[str]) -> tuple[Floats
     """
     x, n = np.full((len(windows), len(keys)), np.nan), np.zeros((len(windows), len(keys)))
     wanted = tuple(keys)
-    places: dict[tuple[str, ...], tuple[list[int], list[int]]] = {}
+    every = slice(None)
+    places: dict[tuple[str, ...], tuple[Any, Any]] = {wanted: (every, every)}
     for row, found in enumerate(windows):
         if found is None:
             continue
         if found.keys not in places:
             at = {key: i for i, key in enumerate(found.keys)}
             here = [i for i, key in enumerate(wanted) if key in at]
-            places[found.keys] = here, [at[wanted[i]] for i in here]
+            places[found.keys] = np.array(here, int), np.array([at[wanted[i]] for i in here], int)
         here, there = places[found.keys]
         x[row, here], n[row, here] = found.x[there], found.n[there]
     return x, n
@@ -115,7 +121,7 @@ def gather(
     fit: Fit,
     counts: CountFit,
     layout: Layout,
-    horizons: Sequence[int],
+    horizons: Sequence[Horizon],
     phase: NDArray[np.int64] | None,
     last: bool = False,
 ) -> Evidence:
@@ -129,25 +135,29 @@ def gather(
     counts : CountFit
         Of the values of the layout that are counted.
     layout : Layout
-    horizons : sequence of int
+    horizons : sequence of Horizon
+        Of the fit.
     phase : array of int, shape (T,), optional
     last : bool
         Only of the last window.
     """
-    kept = slice(-1 if last else 0, None)
+    first = len(x) - 1 if last else 0
     usual = np.array(fit.expected(phase, len(x)), dtype=np.float64)
     usual[:, layout.counted] = (counts.hits - 0.5) / counts.rows
     z, effect, away, error = [], [], [], []
-    usually = usual[kept]
+    usually = usual[first:]
     base = readable(usually, layout.places)
     counted = layout.counted
-    total = np.where(n > 0, x * n, np.nan)[:, counted]
-    seen = np.where(n > 0, n, np.nan)[:, counted]
-    for w in horizons:
-        every, filled = trailing_means(x - usual, w)
-        means, spread = every[kept], (standard_errors(n, filled, fit, w) + np.zeros_like(x))[kept]
-        found = read(means / spread, fit, w)
-        hits, rows = (trailing_means(part, w)[0][kept] for part in (total, seen))
+    total = trail(np.where(n > 0, x * n, np.nan)[:, counted])
+    seen = trail(np.where(n > 0, n, np.nan)[:, counted])
+    past = trail(x - usual)
+    full = past.full
+    for over in horizons:
+        w = over.w
+        means, filled = past.means(w, first)
+        spread = standard_errors(n, filled, fit, over, full, first) + np.zeros_like(means)
+        found = read(means / spread, over.skew)
+        hits, rows = (part.means(w, first)[0] for part in (total, seen))
         with np.errstate(invalid="ignore", divide="ignore"):
             found[:, counted] = count_scores(hits * w, rows * w, counts)
             shown = readable(usually + means, layout.places) - base
@@ -157,6 +167,5 @@ def gather(
         effect.append(shown)
         away.append(means)
         error.append(spread)
-    floor = np.array([w.floor for w in layout.watched])
     stacked = [np.stack(part, axis=1) for part in (z, effect, away, error)]
-    return Evidence(stacked[0], stacked[1], stacked[2], stacked[3], usually, floor, x, n)
+    return Evidence(stacked[0], stacked[1], stacked[2], stacked[3], usually, layout.floor, x, n)

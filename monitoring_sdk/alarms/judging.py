@@ -20,7 +20,7 @@ from monitoring_sdk.alarms.layout import Layout, lay_out
 from monitoring_sdk.alarms.mix import Mix
 from monitoring_sdk.alarms.paging import Paging, PagingState, limits, page
 from monitoring_sdk.alarms.residuals import Floats
-from monitoring_sdk.alarms.scores import skew_over
+from monitoring_sdk.alarms.scores import Horizon, horizon
 from monitoring_sdk.alarms.thresholds import Thresholds
 from monitoring_sdk.alarms.values import Values
 from monitoring_sdk.alarms.watched import Watched, readable
@@ -200,8 +200,12 @@ class Alarms:
         """
         x, n = table(history, self.keys[: len(self.watched)])
         at = None if phase is None else np.asarray(phase, dtype=np.int64)
-        h = self.thresholds.horizons
+        h = self._horizons
         return gather(x, n, self.fit, self.counts, self.layout, h, at, last)
+
+    @cached_property
+    def _horizons(self) -> tuple[Horizon, ...]:
+        return tuple(horizon(self.fit, w) for w in self.thresholds.horizons)
 
     def walk(
         self,
@@ -250,8 +254,7 @@ class Alarms:
         statistic[:, k:] = (statistic[:, k:] - self.thresholds.centre) / self.thresholds.spread
         passed = paging.ratios > 1
         first, every = np.argmax(passed, axis=0), np.arange(len(self.keys))
-        skew = [skew_over(self.fit, w) for w in horizons]
-        limit = self._limits(found, first[:k], threshold, skew)
+        limit = self._limits(found, first[:k], threshold, usual)
         z = np.append(found.z[-1, first[:k], every[:k]], statistic[first[k:], every[k:]])
         self._fill_counted(limit, found, first, threshold)
         effect = found.effect[-1, first[:k], every[:k]]
@@ -293,7 +296,7 @@ class Alarms:
         return self._known_shares[key]
 
     def _limits(
-        self, found: Evidence, first: NDArray[np.int64], threshold: Floats, skew: Sequence[Floats]
+        self, found: Evidence, first: NDArray[np.int64], threshold: Floats, usual: Floats
     ) -> Floats:
         """Return the mean at which each value would pass, on the side where it lies."""
         at = np.arange(len(first))
@@ -301,10 +304,10 @@ class Alarms:
         sides = self.layout.sign
         up = np.where(sides == 0, found.effect[-1, first, at] >= 0, sides > 0)
         score = np.where(up, need, -need)
-        lean = np.array(skew)[first, at] * (score**2 - 1) / 6
+        skew = np.array([over.skew for over in self._horizons])
+        lean = skew[first, at] * (score**2 - 1) / 6
         with np.errstate(invalid="ignore", over="ignore"):
             edge = readable(found.usual[-1] + error * (score + lean), self.layout.places)
-            usual = readable(found.usual[-1], self.layout.places)
             floor = usual + np.where(up, found.floor, -found.floor)
             found_at = np.where(up, np.maximum(edge, floor), np.minimum(edge, floor))
         return np.where(np.isfinite(need) & np.isfinite(error), found_at, np.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def energy_of(key: str) -> tuple[str, str | None] | None:
     return None
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """Which of K values and G energies are judged together.
 
@@ -80,7 +80,12 @@ class Layout:
     starts: NDArray[np.int64]
     unit_families: NDArray[np.int64]
 
-    @property
+    @cached_property
+    def floor(self) -> Floats:
+        """The effect floor of each value, as people read it."""
+        return np.array([w.floor for w in self.watched])
+
+    @cached_property
     def unit_of(self) -> NDArray[np.int64]:
         """The unit of each value and then of each energy."""
         sizes = np.diff(np.append(self.starts, len(self.order)))

@@ -180,11 +180,12 @@ def page(seen: Passing, thresholds: Thresholds, layout: Layout, state: PagingSta
     waits = [not state.usable(w) for w in thresholds.horizons]
     found[waits] = 0
     family = layout.unit_families[layout.unit_of]
+    beyond = found > 1
     passed = tuple(
         (name, w)
-        for at, name in enumerate(FAMILIES)
+        for at, name in enumerate(FAMILIES if beyond.any() else ())
         for row, w in enumerate(thresholds.horizons)
-        if (found[row, family == at] > 1).any()
+        if beyond[row, family == at].any()
     )
     names = tuple(dict.fromkeys(name for name, _ in passed))
     after, opened, closed = step(state, names)

@@ -12,7 +12,7 @@ from monitoring_sdk.alarms.counts import CountFit, simulated_scores
 from monitoring_sdk.alarms.fit import Design, Fit, estimate
 from monitoring_sdk.alarms.layout import Layout, floors
 from monitoring_sdk.alarms.residuals import Floats
-from monitoring_sdk.alarms.scores import standard_errors, trailing_means
+from monitoring_sdk.alarms.scores import horizon, standard_errors, trail
 
 _AT_ONCE = 4_000_000
 _SIMULATED_WINDOWS = 7200
@@ -185,9 +185,10 @@ def _simulate(world: _World, count: int, rng: np.random.Generator) -> tuple[Floa
     n = np.concatenate([design.n[windows - lead :], world.rows]) if lead else world.rows
     raw, gated = [], []
     rare = _rare_scores(world, count, rng)
+    past = trail(ahead)
     for row, w in enumerate(world.horizons):
-        means, counts = trailing_means(ahead, w)
-        z = means / standard_errors(n, counts, fitted, w)
+        means, counts = past.means(w)
+        z = means / standard_errors(n, counts, fitted, horizon(fitted, w), past.full)
         z, means = z[:, lead:], means[:, lead:]
         z[..., layout.counted] = rare[:, :, row]
         z[..., _unfitted(design) & ~layout.counted] = 0

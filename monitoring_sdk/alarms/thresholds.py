@@ -16,7 +16,7 @@ from monitoring_sdk.alarms.counts import CountFit
 from monitoring_sdk.alarms.fit import Design, Fit
 from monitoring_sdk.alarms.layout import Layout
 from monitoring_sdk.alarms.residuals import Floats
-from monitoring_sdk.alarms.scores import read
+from monitoring_sdk.alarms.scores import horizon, read
 from monitoring_sdk.alarms.simulation import Run, futures, leave_one_out
 from monitoring_sdk.alarms.watched import FAMILIES, SHARES
 
@@ -240,7 +240,7 @@ def thresholds(
     run = futures(fit, counts, residuals, design, layout, windows, tuple(horizons), seed)
     weights = _shares(layout, shares, len(horizons))
     level, pages = _levels(run, layout, weights, _planned(safety, windows) * budget_pages)
-    own = read(leave_one_out(fit, residuals, design), fit, 1)
+    own = read(leave_one_out(fit, residuals, design), horizon(fit, 1).skew)
     units = layout.unit_maxima(run.standardised(layout.statistics(own), 0))
     # What now and then lies further out than chance would have it has a longer tail of its own.
     scale = run.unit_scale * np.clip(units.max(0) / run.unit_tail, 1, _TAIL_MOST)
