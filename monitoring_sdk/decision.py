@@ -7,7 +7,8 @@ or by two workers, names the same things twice instead of making new ones.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -101,6 +102,13 @@ class ResultRow:
     rows: int | None = None
     checks: tuple[Check, ...] = ()
     revision: int = 0
+
+
+def in_place(rows: Sequence[ResultRow], row: ResultRow) -> list[ResultRow]:
+    """Put a verdict among others of its part, in order of time; in the place of the one before."""
+    at = bisect_left(rows, row.window, key=lambda r: r.window)
+    after = at + (at < len(rows) and rows[at].window == row.window)
+    return [*rows[:at], row, *rows[after:]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from monitoring_sdk.budget_verdicts import budget_verdicts
 from monitoring_sdk.calendar import set_apart
 from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.config import MonitorConfig
-from monitoring_sdk.decision import Part, ResultRow
+from monitoring_sdk.decision import Part, ResultRow, in_place
 from monitoring_sdk.evaluate import MIN_ROWS
 from monitoring_sdk.feedback import VERDICTS, Epoch, Feedback
 from monitoring_sdk.report import Incident, overall_status
@@ -94,16 +94,14 @@ class Budgeting:
         alarms = self.alarms(row, baseline)
         shifts = self._shifts(row, baseline)
         found = self._look(row, baseline, alarms)
-        watched = baseline.watching.watched
-        quiet = {w.column for w in watched if digest_only(self._config, w.column)}
         checks = budget_verdicts(
             row.checks,
-            watched,
+            baseline.watching.watched,
             alarms,
             found,
             row.window,
             shifts,
-            quiet=quiet,
+            quiet=self._quiet(baseline),
             moving=baseline.comparison != Comparison(),
         )
         status, reason = row.status, row.reason
@@ -129,15 +127,21 @@ class Budgeting:
         asked = (start, end, part)
         if asked not in self._read:
             self._read[asked] = self._past.results(start, end, part)
-        mine = {
-            w: row
-            for (p, w), row in self._done.items()
-            if p == part and start <= w.start and w.end <= end
-        }
-        if not mine:
-            return self._read[asked]
-        known = {r.window: r for r in self._read[asked]} | mine
-        return [known[w] for w in sorted(known)]
+        found = self._read[asked]
+        for (own, w), row in self._done.items():
+            if own == part and start <= w.start and w.end <= end:
+                found = in_place(found, row)
+        return found
+
+    def _quiet(self, baseline: Baseline) -> frozenset[str | None]:
+        """Return the columns that page nobody."""
+        assert baseline.watching is not None
+        key = ("quiet", baseline.version)
+        if key not in self._memo:
+            columns = {w.column for w in baseline.watching.watched}
+            self._memo[key] = frozenset(c for c in columns if digest_only(self._config, c))
+        found: frozenset[str | None] = self._memo[key]
+        return found
 
     def _shifts(self, row: ResultRow, baseline: Baseline) -> dict[str, float]:
         if row.part != "performance":
@@ -235,7 +239,11 @@ class Budgeting:
     def _back(self, window: Window, count: int) -> list[Window]:
         found = [window]
         while len(found) < count:
-            found.append(Window(self._config.cadence.previous(found[-1].start), found[-1].start))
+            key = ("before", found[-1].start)
+            if key not in self._memo:
+                start = self._config.cadence.previous(found[-1].start)
+                self._memo[key] = Window(start, found[-1].start)
+            found.append(self._memo[key])
         return found[::-1]
 
     def _state(self, windows: Sequence[Window], row: ResultRow, alarms: Alarms) -> PagingState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from monitoring_sdk.alarms.budget import MOST_WINDOWS, Alarms
@@ -68,7 +68,7 @@ class Learning:
             return None
         later, stamp = self._learned(row, baseline)
         epochs = [e for e in self._epochs if e.valid_from <= row.window.start]
-        budget, made = budget_of(config), watching.alarms
+        budget, made = self._budget, watching.alarms
         if not later and not epochs and self._still_holds(made, budget, baseline):
             return made
         quiet = config.alarm.digest_only
@@ -88,6 +88,13 @@ class Learning:
             seen = [*reference, *(self._seen(baseline, *pair) for pair in later)]
             _fitted[key] = fit_watching(config, baseline, seen, budget=budget, epochs=epochs)
         return _fitted[key]
+
+    @property
+    def _budget(self) -> Budget:
+        if "budget" not in self._memo:
+            self._memo["budget"] = budget_of(self._config)
+        found: Budget = self._memo["budget"]
+        return found
 
     def _still_holds(self, made: Alarms | None, budget: Budget, baseline: Baseline) -> bool:
         """Say whether the alarms of a baseline are those that the monitor file asks for."""
@@ -121,7 +128,8 @@ class Learning:
         chosen = self._since_epoch(row, usable, usable[:kept])
         if not chosen:
             return [], ()
-        judged = {r.window: r for r in self._results(start, end, "performance")}
+        last = max(r.window.end for r in chosen)
+        judged = {r.window: r for r in self._results(start, last, "performance")}
         pairs = [(r, judged.get(r.window)) for r in chosen]
         return pairs, tuple((_mark(r), _mark(p)) for r, p in pairs)
 
@@ -137,13 +145,15 @@ class Learning:
 
     def _usable_of(self, rows: Sequence[ResultRow], row: ResultRow, known: int) -> list[ResultRow]:
         """Return the rows to learn from; without an epoch no more than are ever learned from."""
-        found = (r for r in rows if self._usable(r, row))
+        # In order of time: what comes after the row is not gone through.
+        before = takewhile(lambda r: r.window.end <= row.window.start, rows)
+        found = (r for r in before if self._usable(r, row))
         if any(e.valid_from <= row.window.start for e in self._epochs):
             return list(found)
         return list(islice(found, max(0, _MOST_DAYS * self._per_day - known)))
 
     def _usable(self, r: ResultRow, row: ResultRow) -> bool:
-        if r.window.end > row.window.start or not r.rows or r.baseline != row.baseline:
+        if not r.rows or r.baseline != row.baseline:
             return False
         return not excluded(self._config, r.window) and not self._troubled(r)
 

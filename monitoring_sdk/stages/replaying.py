@@ -183,8 +183,7 @@ def replay(
             if _counts(judged, before):
                 checks += judged.checks
         incident = past.open_incident
-        overdue = any(c.pages for c in checks)
-        if known.data[window].status != "no_data" or overdue:
+        if known.data[window].status != "no_data" or any(c.pages for c in checks):
             progress = advance(incident, checks, model=config.model, window=window)
             if progress.incident is not None:
                 past.set_incident(progress.incident)
