@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitoring_sdk.alarms.judging import Alarms
 from monitoring_sdk.alarms.values import ValueForm, Values
-from monitoring_sdk.alarms.watched import Watched, on_scale, to_angle
+from monitoring_sdk.alarms.watched import Scale, Watched, on_scale, to_angle
 
 Found = Callable[[str], tuple[float | None, int | None] | None]
 """The value of a check and its rows, by the check's key; None where a window has none."""
@@ -40,16 +40,19 @@ def to_values(watched: Sequence[Watched], theory: NDArray[np.float64], found: Fo
     value = np.array([np.nan if v is None else v for v, _ in pairs], dtype=np.float64)
     n = np.where(known, [rows or 0 for _, rows in pairs], 0.0)
     x = np.full(len(watched), np.nan)
-    scales = np.array([w.scale for w in watched])
     thinned = np.ones(len(watched))
+    of_scale: dict[Scale, list[int]] = {}
     for i, w in enumerate(watched):
+        of_scale.setdefault(w.scale, []).append(i)
         if w.noise:
             thinned[i] = w.thinned(float(n[i]))
-    counted = known & (scales == "share") & (theory == 1)
-    x[counted] = to_angle(value[counted] * n[counted], n[counted])
-    for scale in set(scales[known & ~counted].tolist()):
-        at = known & ~counted & (scales == scale)
+    for scale, places in of_scale.items():
+        at = np.array(places)
+        at = at[known[at]]
         x[at] = on_scale(value[at] / thinned[at], scale)
+        if scale == "share":
+            at = at[theory[at] == 1]
+            x[at] = to_angle(value[at] * n[at], n[at])
     return Values(tuple(w.key for w in watched), x, n, theory)
 
 
