@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +29,8 @@ from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window
 
 BET, DIAGNOSIS, GAP = "bet", "diagnosis", "concept_gap"
+AFTER = "after"
+"""Beside a bet stands the digest of the one that it went on from."""
 
 WINDOWS_WITHOUT_A_BET = 20
 """After more of them, one after another, a bet starts anew."""
@@ -34,7 +38,7 @@ WINDOWS_WITHOUT_A_BET = 20
 _dependence: dict[int, tuple[Reference, float]] = {}
 
 
-def state_of(checks: tuple[Check, ...], part: str) -> Mapping[str, Any] | None:
+def state_of(checks: tuple[Check, ...], part: str) -> Any:
     """Return what a window's concept check keeps beside its value: the bet, or a diagnosis."""
     for check in checks:
         if check.name == NAME and check.state is not None:
@@ -66,12 +70,14 @@ class ConceptChain:
         self._config, self._store = config, store
         self._estimates = {(c.window, c.name): c for c in estimates}
         self._states: dict[Window, tuple[str | None, Mapping[str, Any]]] = {}
+        self._after: dict[Window, str | None] = {}
         model, at, most = config.model, first.start, WINDOWS_WITHOUT_A_BET + 1
         before = store.results(model, end=at, part="performance", limit=most)
         for row in (*before, *store.results(model, start=at, part="performance")):
             found = state_of(row.checks, BET)
             if found is not None:
                 self._states[row.window] = row.baseline, found
+                self._after[row.window] = state_of(row.checks, AFTER)
 
     def _before(self, window: Window, baseline: str) -> ConceptState:
         """Return the bet that the last judged window before one left, under the same baseline."""
@@ -79,6 +85,16 @@ class ConceptChain:
         if not earlier or self._states[max(earlier)][0] != baseline:
             return ConceptState()
         return ConceptState.from_dict(self._states[max(earlier)][1])
+
+    def stands(self, window: Window, baseline: str) -> bool:
+        """Tell whether a window's stored bet went on from the one before it as that is now.
+
+        It does not where that window was judged, or its labels were corrected, afterwards.
+        """
+        known = self._states.get(window)
+        if known is None or known[0] != baseline:
+            return False
+        return self._after[window] == _digest(self._before(window, baseline))
 
     def checks(self, judged: Judged, baseline: Baseline) -> tuple[Check, ...]:
         """Bet a window, and keep what the next one goes on from."""
@@ -92,21 +108,22 @@ class ConceptChain:
             if not isinstance(reference, str):
                 calibrate = calibrator_for(config, window, baseline, reference)
                 dependence = _dependence_of(reference)
+            before = self._before(window, baseline.version)
             check, state = concept_check(
                 window,
                 judged.rows,
                 reference,
                 calibrate,
-                self._before(window, baseline.version),
+                before,
                 dependence=dependence,
                 coverage=judged.coverage,
             )
         except (ImportError, MonitoringError) as error:
             reason = str(error)
             return (Check("performance", NAME, window, "skipped", reason=reason),)
-        kept = state.to_dict()
-        self._states[window] = baseline.version, kept
-        return (dataclasses.replace(self._by_rules(check), state={BET: kept}),)
+        kept, after = state.to_dict(), _digest(before)
+        self._states[window], self._after[window] = (baseline.version, kept), after
+        return (dataclasses.replace(self._by_rules(check), state={BET: kept, AFTER: after}),)
 
     def gaps(self, window: Window, realised: Sequence[Check]) -> tuple[Check, ...]:
         """Say how far each metric of a window is from what was estimated without its labels."""
@@ -150,6 +167,11 @@ class ConceptChain:
             thresholds=self._config.thresholds,
             coverage=check.coverage,
         )
+
+
+def _digest(state: ConceptState) -> str:
+    text = json.dumps(state.to_dict(), sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _value(check: Check) -> Value:

@@ -14,7 +14,7 @@ from monitoring_sdk.label_stream import LabelCounts
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages.concept import ConceptChain, with_diagnosis
 from monitoring_sdk.stages.estimate import estimate_performance
-from monitoring_sdk.stages.handle import Handle, baseline_of
+from monitoring_sdk.stages.handle import Handle, baseline_for, baseline_of
 from monitoring_sdk.stages.judged import judge_windows, key_of, pending_checks, result_of
 from monitoring_sdk.stages.operations import (
     LOOK_BACK,
@@ -152,12 +152,14 @@ def _judge_all(
             own, out.counts = judged.window == window, judged.counts
             if judged.due.judged and (judged.coverage is not None or own):
                 row = known.get(judged.window)
-                if row is not None and _key(row) == key_of(config, judged, as_of):
-                    out.known.append(row)
-                else:
+                if row is None or _key(row) != key_of(config, judged, as_of):
                     out.results.append(result_of(config, judged, as_of, concept))
-                    # The bets of later windows go on from this one's.
-                    known = {}
+                else:
+                    out.known.append(row)
+                    fitted = baseline_for(config, judged.window)
+                    if not concept.stands(judged.window, fitted.version):
+                        # For those that go on from it: what was said of this one stands.
+                        concept.checks(judged, fitted)
                 out.pending = () if own else out.pending
             elif own:
                 out.pending = pending_checks(config, window, judged.due.reason, judged.coverage)
