@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from examples.flights import data, exploring, serving, training
+from monitoring_sdk.adapters.process_end import end_with_parent
 
 
 @dataclass
@@ -64,6 +65,7 @@ _STATE: dict[str, tuple[pd.DataFrame, Path]] = {}
 
 
 def _start(root: Path, first: date, end: date) -> None:
+    end_with_parent()
     # Read here, which takes less time than to be handed so many rows.
     served, _ = exploring.split(data.load_flights(), end)
     _STATE["served"] = exploring.split(served, first)[1], root

@@ -192,6 +192,8 @@ def _walk(
         week = Weekly()
         for number, window in enumerate(windows, start=1):
             served.finish(_day(window))
+            if number == 1:
+                looked.begin(window, stages.step_as_of(config, window))
             for later in windows[number : number + 1]:
                 served.finish(_day(later))
                 looked.begin(later, stages.step_as_of(config, later))

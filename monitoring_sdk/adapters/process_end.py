@@ -1,9 +1,10 @@
-"""The end of a process: logs are flushed at exit and on SIGTERM; and a forked child begins anew."""
+"""The end of a process: logs are flushed, a fork begins anew, a child follows its parent."""
 
 from __future__ import annotations
 
 import atexit
 import importlib
+import multiprocessing
 import os
 import signal
 import threading
@@ -113,3 +114,15 @@ def _chain_sigterm() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, on_sigterm)
+
+
+def end_with_parent() -> None:
+    """See that this process ends when the one that started it does, even if that is killed."""
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

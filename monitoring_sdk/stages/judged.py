@@ -84,6 +84,34 @@ def result_of(
     )
 
 
+def standing(
+    config: MonitorConfig,
+    judged: Judged,
+    as_of: datetime,
+    concept: ConceptChain,
+    known: Mapping[Window, ResultRow],
+) -> ResultRow | None:
+    """Return the verdict that was given on the very same labels, if one was.
+
+    Parameters
+    ----------
+    concept : ConceptChain
+        Later bets go on from this window's as it is now, even if the one that stands began
+        elsewhere.
+    known : mapping of Window to ResultRow
+        The newest verdicts.
+    """
+    row = known.get(judged.window)
+    if row is None or row.status == "error":
+        return None
+    if (row.baseline, row.settings, row.fingerprint) != key_of(config, judged, as_of):
+        return None
+    baseline = baseline_for(config, judged.window)
+    if not concept.stands(judged.window, baseline.version):
+        concept.checks(judged, baseline)
+    return row
+
+
 def _checks_of(
     config: MonitorConfig,
     window: Window,

@@ -6,16 +6,17 @@ lies before them needs a window's rows and its baseline alone, and is most of th
 
 from __future__ import annotations
 
+import importlib
 import logging
 import multiprocessing
 import os
-import threading
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from monitoring_sdk.adapters.process_end import end_with_parent
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.estimation.calibration import Calibrator
 from monitoring_sdk.profile.profile import Profile
@@ -144,23 +145,19 @@ def looking_ahead(config: MonitorConfig, processes: int) -> Iterator[Ahead]:
         return
     # A forked process would have the locks of threads without the threads that release them.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, end_with_parent)
+    pool = ProcessPoolExecutor(processes, context, _start)
     try:
+        # Their imports take seconds: they begin before there is something to look at.
+        for _ in range(processes):
+            pool.submit(os.getpid)
         yield Ahead(config, pool)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def end_with_parent() -> None:
-    """See that this process ends when the one that started it does, even if that is killed."""
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+def _start() -> None:
+    end_with_parent()
+    importlib.import_module("monitoring_sdk.adapters.quality")
 
 
 def _look(config: MonitorConfig, window: Window, as_of: datetime) -> _Carried:

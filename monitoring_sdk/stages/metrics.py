@@ -14,8 +14,8 @@ from monitoring_sdk.label_stream import LabelCounts
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages.concept import ConceptChain, with_diagnosis
 from monitoring_sdk.stages.estimate import estimate_performance
-from monitoring_sdk.stages.handle import Handle, baseline_for, baseline_of
-from monitoring_sdk.stages.judged import judge_windows, key_of, pending_checks, result_of
+from monitoring_sdk.stages.handle import Handle, baseline_of
+from monitoring_sdk.stages.judged import judge_windows, pending_checks, result_of, standing
 from monitoring_sdk.stages.operations import (
     LOOK_BACK,
     null_ids_check,
@@ -146,20 +146,16 @@ def _judge_all(
     first, late = windows[0], dict[Window, str]()
     concept = ConceptChain(config, store, first, estimates)
     stored = store.results(config.model, first.start, window.end, "performance")
-    known = {} if recompute else {r.window: r for r in stored if r.status != "error"}
+    known = {} if recompute else {row.window: row for row in stored}
     try:
         for judged in judge_windows(config, windows, as_of, handle.rows):
             own, out.counts = judged.window == window, judged.counts
             if judged.due.judged and (judged.coverage is not None or own):
-                row = known.get(judged.window)
-                if row is None or _key(row) != key_of(config, judged, as_of):
+                row = standing(config, judged, as_of, concept, known)
+                if row is None:
                     out.results.append(result_of(config, judged, as_of, concept))
                 else:
                     out.known.append(row)
-                    fitted = baseline_for(config, judged.window)
-                    if not concept.stands(judged.window, fitted.version):
-                        # For those that go on from it: what was said of this one stands.
-                        concept.checks(judged, fitted)
                 out.pending = () if own else out.pending
             elif own:
                 out.pending = pending_checks(config, window, judged.due.reason, judged.coverage)
@@ -172,10 +168,6 @@ def _judge_all(
         )
     out.pending = tuple(_after(check, late) for check in out.pending)
     return out
-
-
-def _key(row: ResultRow) -> tuple[str | None, str, str]:
-    return row.baseline, row.settings, row.fingerprint
 
 
 def _after(check: Check, late: Mapping[Window, str]) -> Check:

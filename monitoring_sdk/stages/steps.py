@@ -23,7 +23,7 @@ from monitoring_sdk.stages.decide import (
 from monitoring_sdk.stages.drift import detect_drift
 from monitoring_sdk.stages.handle import Handle, pull_window
 from monitoring_sdk.stages.hiding import without_small
-from monitoring_sdk.stages.judged import judge_windows, result_of
+from monitoring_sdk.stages.judged import judge_windows, result_of, standing
 from monitoring_sdk.stages.looking import Ahead, look
 from monitoring_sdk.stages.metrics import Metrics, compute_metrics
 from monitoring_sdk.stages.quality import Quality, blocking
@@ -242,8 +242,8 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
     if config.source.labels is None or not windows:
         return
     first, last = windows[0], windows[-1]
-    found = store.results(config.model, first.start, last.end, "data")
-    data = {r.window: r for r in found}
+    span = first.start, last.end
+    data = {r.window: r for r in store.results(config.model, *span, "data")}
     due = [
         w
         for w in windows
@@ -254,10 +254,13 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
     ]
     rows = max((data[w].rows or 0 for w in due), default=0)
     concept = ConceptChain(config, store, first)
+    known = {r.window: r for r in store.results(config.model, *span, "performance")}
     judged_again = [
         result_of(config, judged, as_of, concept)
         for judged in judge_windows(config, due, as_of, rows)
-        if judged.due.judged and judged.coverage is not None
+        if judged.due.judged
+        and judged.coverage is not None
+        and standing(config, judged, as_of, concept, known) is None
     ]
     if judged_again:
         with store.deciding(config.model, holder=worker(), now=clock()) as tx:
