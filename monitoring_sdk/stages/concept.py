@@ -23,7 +23,7 @@ from monitoring_sdk.measure import Measurement
 from monitoring_sdk.report import Check
 from monitoring_sdk.stages.diagnose import NAME, concept_check, diagnose_window
 from monitoring_sdk.stages.estimate import calibrator_for
-from monitoring_sdk.stages.performance import Judged
+from monitoring_sdk.stages.performance import GROUP_ROWS, Judged
 from monitoring_sdk.stages.reference_rows import reference_rows
 from monitoring_sdk.value import Value
 from monitoring_sdk.window import Window
@@ -71,6 +71,7 @@ class ConceptChain:
         self._estimates = {(c.window, c.name): c for c in estimates}
         self._states: dict[Window, tuple[str | None, Mapping[str, Any]]] = {}
         self._after: dict[Window, str | None] = {}
+        self._passed: list[tuple[Judged, Baseline]] = []
         model, at, most = config.model, first.start, WINDOWS_WITHOUT_A_BET + 1
         before = store.results(model, end=at, part="performance", limit=most)
         for row in (*before, *store.results(model, start=at, part="performance")):
@@ -96,8 +97,24 @@ class ConceptChain:
             return False
         return self._after[window] == _digest(self._before(window, baseline))
 
+    def pass_over(self, judged: Judged, baseline: Baseline) -> None:
+        """Leave a window's verdict as it is; a later bet goes on from its bet as it is now."""
+        if self.stands(judged.window, baseline.version) and not self._passed:
+            return
+        self._passed.append((judged, baseline))
+        # Rows are kept for no more than a group of windows.
+        if sum(one.rows.n for one, _ in self._passed) > GROUP_ROWS:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        passed, self._passed = self._passed, []
+        for judged, baseline in passed:
+            if not self.stands(judged.window, baseline.version):
+                self.checks(judged, baseline)
+
     def checks(self, judged: Judged, baseline: Baseline) -> tuple[Check, ...]:
         """Bet a window, and keep what the next one goes on from."""
+        self._catch_up()
         config, window = self._config, judged.window
         if config.task == "ranking":
             return ()

@@ -106,9 +106,7 @@ def standing(
         return None
     if (row.baseline, row.settings, row.fingerprint) != key_of(config, judged, as_of):
         return None
-    baseline = baseline_for(config, judged.window)
-    if not concept.stands(judged.window, baseline.version):
-        concept.checks(judged, baseline)
+    concept.pass_over(judged, baseline_for(config, judged.window))
     return row
 
 
