@@ -19,7 +19,7 @@ from monitoring_sdk.errors import ConfigError, explain
 from monitoring_sdk.report import Report
 from monitoring_sdk.window import Window, parse_time
 from tasks.act import evaluate_window, revise
-from tasks.hop import window_label
+from tasks.hop import whole, window_label
 from tasks.publish import publish
 
 
@@ -100,7 +100,7 @@ def _walk(
                 store,
                 notify=notify,
                 recompute=recompute,
-                ahead=ahead,
+                ahead=whole(ahead),
             )
             label = window_label(config, window)
             say(f"{config.model} {label} ({number} of {len(windows)}): {report.status}")

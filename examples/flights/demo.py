@@ -186,6 +186,7 @@ def _walk(
 
     from flows.steps import follow_up, must_have_looked
     from tasks.act import evaluate_window
+    from tasks.hop import whole
 
     @flow(name="flights-demo", persist_result=False)
     def walk() -> None:
@@ -201,7 +202,7 @@ def _walk(
                 served.begin(_day(later))
             due = stages.step_as_of(config, window)
             report = evaluate_window(
-                config, window, due, store, notify=True, recompute=False, ahead=looked
+                config, window, due, store, notify=True, recompute=False, ahead=whole(looked)
             )
             must_have_looked(report)
             follow_up(config, report, store)
