@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import logging
 import os
@@ -14,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from monitoring_sdk.adapters.process_end import end_at_once
 from monitoring_sdk.errors import MonitoringError
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def call_flow(flow: Flow[..., Any] | str, **parameters: Any) -> Any:
     for name, value in _ALWAYS.items():
         os.environ.setdefault(name, value)
     _quiet_console()
-    _end_at_once()
+    end_at_once()
     with _local_settings():
         starting = _start_passing_server()
         called = _named(flow) if isinstance(flow, str) else flow
@@ -241,12 +240,6 @@ def end_with_this_process(pid: int) -> None:
 
 
 _WATCHES: list[subprocess.Popen[bytes]] = []
-
-
-def _end_at_once() -> None:
-    """Do not look for cycles among all that was imported when this process ends: half a second."""
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)
 
 
 def _quiet_console() -> None:

@@ -17,7 +17,7 @@ from monitoring_sdk.adapters.process_end import end_with_parent
 
 
 @dataclass
-class Ahead:
+class Served:
     """Days that are served one by one, each by the model that is current when it begins.
 
     A day that a model was promoted after, or while, it was served is served again from its start.
@@ -45,7 +45,7 @@ class Ahead:
 
 
 @contextmanager
-def serving_ahead(root: Path, first: date, end: date) -> Iterator[Ahead]:
+def serving_ahead(root: Path, first: date, end: date) -> Iterator[Served]:
     """Serve flights in a process of their own, with the model under `root`.
 
     Parameters
@@ -58,7 +58,7 @@ def serving_ahead(root: Path, first: date, end: date) -> Iterator[Ahead]:
     # A forked process would have the threads' locks without the threads that release them.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, _start, (root, first, end)) as pool:
-        yield Ahead(pool, root / "model")
+        yield Served(pool, root / "model")
 
 
 _STATE: dict[str, tuple[pd.DataFrame, Path]] = {}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from examples.flights import data, exploring, serving, training
-from examples.flights.ahead import Ahead, serving_ahead
+from examples.flights.ahead import Served, serving_ahead
 from monitoring_sdk import stages
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.config import MonitorConfig
@@ -173,7 +173,7 @@ def _watch(config: MonitorConfig, folder: Path, plan: Plan) -> Told:
 def _walk(
     config: MonitorConfig,
     windows: Sequence[Window],
-    served: Ahead,
+    served: Served,
     looked: stages.Ahead,
     store: Store,
 ) -> Flow[[], None]:

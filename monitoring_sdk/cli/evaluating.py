@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -125,9 +124,11 @@ def backfill(
 def replay(file: Path, start: str, end: str, checks: bool, as_json: bool) -> None:
     """Say what would have been alarmed under FILE; write no state, send nothing."""
     from monitoring_sdk import stages
+    from monitoring_sdk.adapters.process_end import end_at_once
     from monitoring_sdk.config import load_config
     from monitoring_sdk.render.summary import span_text
 
+    end_at_once()
     config = load_config(file)
     windows = list(config.cadence.windows(moment(start, config), moment(end, config)))
     with progress_line(as_json) as progress:
@@ -135,5 +136,3 @@ def replay(file: Path, start: str, end: str, checks: bool, as_json: bool) -> Non
     at = stages.step_as_of(config, windows[-1]) if windows else moment(end, config)
     document = stages.span_document(config, windows, at, past, checks=checks or not as_json)
     emit(document, as_json, span_text(document, config.window.timezone))
-    # As the process ends, the interpreter walks through all that is kept, again and again.
-    gc.freeze()

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from monitoring_sdk.adapters.store import Store
 from monitoring_sdk.baseline import Baseline
@@ -46,6 +46,14 @@ def state_of(checks: tuple[Check, ...], part: str) -> Any:
     return None
 
 
+class _Bet(NamedTuple):
+    """A bet as it is kept, and the digest of the one that it went on from."""
+
+    baseline: str | None
+    state: Mapping[str, Any]
+    after: str | None
+
+
 class ConceptChain:
     """The bets on concept drift of a model's windows, in order of time.
 
@@ -58,6 +66,11 @@ class ConceptChain:
         No earlier one will be bet on.
     estimates : sequence of Check
         Of the window that is being looked at, which the store does not have yet.
+
+    Attributes
+    ----------
+    known : dict of Window to ResultRow
+        The newest stored verdicts on performance, from the first window on.
     """
 
     def __init__(
@@ -69,33 +82,34 @@ class ConceptChain:
     ) -> None:
         self._config, self._store = config, store
         self._estimates = {(c.window, c.name): c for c in estimates}
-        self._states: dict[Window, tuple[str | None, Mapping[str, Any]]] = {}
-        self._after: dict[Window, str | None] = {}
+        self._bets: dict[Window, _Bet] = {}
         self._passed: list[tuple[Judged, Baseline]] = []
         model, at, most = config.model, first.start, WINDOWS_WITHOUT_A_BET + 1
         before = store.results(model, end=at, part="performance", limit=most)
-        for row in (*before, *store.results(model, start=at, part="performance")):
+        later = store.results(model, start=at, part="performance")
+        self.known = {row.window: row for row in later}
+        for row in (*before, *later):
             found = state_of(row.checks, BET)
             if found is not None:
-                self._states[row.window] = row.baseline, found
-                self._after[row.window] = state_of(row.checks, AFTER)
+                after = state_of(row.checks, AFTER)
+                self._bets[row.window] = _Bet(row.baseline, found, after)
 
     def _before(self, window: Window, baseline: str) -> ConceptState:
         """Return the bet that the last judged window before one left, under the same baseline."""
-        earlier = [w for w, (b, _) in self._states.items() if w.end <= window.start]
-        if not earlier or self._states[max(earlier)][0] != baseline:
+        earlier = [w for w in self._bets if w.end <= window.start]
+        if not earlier or self._bets[max(earlier)].baseline != baseline:
             return ConceptState()
-        return ConceptState.from_dict(self._states[max(earlier)][1])
+        return ConceptState.from_dict(self._bets[max(earlier)].state)
 
     def stands(self, window: Window, baseline: str) -> bool:
         """Tell whether a window's stored bet went on from the one before it as that is now.
 
         It does not where that window was judged, or its labels were corrected, afterwards.
         """
-        known = self._states.get(window)
-        if known is None or known[0] != baseline:
+        known = self._bets.get(window)
+        if known is None or known.baseline != baseline:
             return False
-        return self._after[window] == _digest(self._before(window, baseline))
+        return known.after == _digest(self._before(window, baseline))
 
     def pass_over(self, judged: Judged, baseline: Baseline) -> None:
         """Leave a window's verdict as it is; a later bet goes on from its bet as it is now."""
@@ -139,7 +153,7 @@ class ConceptChain:
             reason = str(error)
             return (Check("performance", NAME, window, "skipped", reason=reason),)
         kept, after = state.to_dict(), _digest(before)
-        self._states[window], self._after[window] = (baseline.version, kept), after
+        self._bets[window] = _Bet(baseline.version, kept, after)
         return (dataclasses.replace(self._by_rules(check), state={BET: kept, AFTER: after}),)
 
     def gaps(self, window: Window, realised: Sequence[Check]) -> tuple[Check, ...]:

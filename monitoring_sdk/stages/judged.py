@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from monitoring_sdk.alarms.provisional import ReferenceSeries
+from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
 from monitoring_sdk.decision import ResultRow
 from monitoring_sdk.evaluate import MIN_ROWS, judge
@@ -33,12 +34,13 @@ from monitoring_sdk.window import Window
 OF_SCORES = ("log_loss", "brier", "ece", "roc_auc")
 
 
-def key_of(config: MonitorConfig, judged: Judged, as_of: datetime) -> tuple[str, str, str]:
+def _key(
+    config: MonitorConfig, judged: Judged, as_of: datetime, baseline: Baseline
+) -> tuple[str, str, str]:
     """Return what a verdict on a window's performance depends on, beside model and window.
 
     These are the baseline's version, the hash of the settings, and the fingerprint of the labels.
     """
-    baseline = baseline_for(config, judged.window)
     age = as_of - judged.window.end
     ages = known_ages(series_for(baseline, judged.window))
     reached = reached_age(ages, age, config.labels.deadline)
@@ -68,7 +70,7 @@ def result_of(
     if judged.due.state == "given_up":
         reason = judged.due.reason
         checks = [dataclasses.replace(c, reason=c.reason or reason) for c in checks]
-    version, settings, fingerprint = key_of(config, judged, as_of)
+    version, settings, fingerprint = _key(config, judged, as_of, baseline)
     return ResultRow(
         model=config.model,
         window=judged.window,
@@ -85,28 +87,18 @@ def result_of(
 
 
 def standing(
-    config: MonitorConfig,
-    judged: Judged,
-    as_of: datetime,
-    concept: ConceptChain,
-    known: Mapping[Window, ResultRow],
+    config: MonitorConfig, judged: Judged, as_of: datetime, concept: ConceptChain
 ) -> ResultRow | None:
     """Return the verdict that was given on the very same labels, if one was.
 
-    Parameters
-    ----------
-    concept : ConceptChain
-        Later bets go on from this window's as it is now, even if the one that stands began
-        elsewhere.
-    known : mapping of Window to ResultRow
-        The newest verdicts.
+    Later bets go on from this window's as it is now, even if the one that stands began elsewhere.
     """
-    row = known.get(judged.window)
+    row, baseline = concept.known.get(judged.window), baseline_for(config, judged.window)
     if row is None or row.status == "error":
         return None
-    if (row.baseline, row.settings, row.fingerprint) != key_of(config, judged, as_of):
+    if (row.baseline, row.settings, row.fingerprint) != _key(config, judged, as_of, baseline):
         return None
-    concept.pass_over(judged, baseline_for(config, judged.window))
+    concept.pass_over(judged, baseline)
     return row
 
 

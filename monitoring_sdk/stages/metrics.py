@@ -143,15 +143,13 @@ def _judge_all(
     out = _Performance(pending_checks(config, window, reason))
     if not windows:
         return out
-    first, late = windows[0], dict[Window, str]()
-    concept = ConceptChain(config, store, first, estimates)
-    stored = store.results(config.model, first.start, window.end, "performance")
-    known = {} if recompute else {row.window: row for row in stored}
+    late: dict[Window, str] = {}
+    concept = ConceptChain(config, store, windows[0], estimates)
     try:
         for judged in judge_windows(config, windows, as_of, handle.rows):
             own, out.counts = judged.window == window, judged.counts
             if judged.due.judged and (judged.coverage is not None or own):
-                row = standing(config, judged, as_of, concept, known)
+                row = None if recompute else standing(config, judged, as_of, concept)
                 if row is None:
                     out.results.append(result_of(config, judged, as_of, concept))
                 else:

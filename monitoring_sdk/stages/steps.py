@@ -242,8 +242,8 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
     if config.source.labels is None or not windows:
         return
     first, last = windows[0], windows[-1]
-    span = first.start, last.end
-    data = {r.window: r for r in store.results(config.model, *span, "data")}
+    found = store.results(config.model, first.start, last.end, "data")
+    data = {r.window: r for r in found}
     due = [
         w
         for w in windows
@@ -254,13 +254,12 @@ def revise(config: MonitorConfig, windows: Sequence[Window], as_of: datetime, st
     ]
     rows = max((data[w].rows or 0 for w in due), default=0)
     concept = ConceptChain(config, store, first)
-    known = {r.window: r for r in store.results(config.model, *span, "performance")}
     judged_again = [
         result_of(config, judged, as_of, concept)
         for judged in judge_windows(config, due, as_of, rows)
         if judged.due.judged
         and judged.coverage is not None
-        and standing(config, judged, as_of, concept, known) is None
+        and standing(config, judged, as_of, concept) is None
     ]
     if judged_again:
         with store.deciding(config.model, holder=worker(), now=clock()) as tx:
