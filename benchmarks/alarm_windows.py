@@ -19,7 +19,8 @@ from monitoring_sdk.alarms.values import (
     reference_values,
     window_values,
 )
-from monitoring_sdk.alarms.watched import Watched, to_angle
+from monitoring_sdk.alarms.watched import Scale, Side, Watched, to_angle
+from monitoring_sdk.metrics.probabilistic import turned_weight
 from monitoring_sdk.profile.categorical import CategoricalProfile
 from monitoring_sdk.profile.grid import (
     CategoricalGrid,
@@ -30,12 +31,18 @@ from monitoring_sdk.profile.grid import (
 )
 from monitoring_sdk.profile.numeric import NumericProfile
 from monitoring_sdk.profile.profile import ColumnProfile, Profile
+from monitoring_sdk.report import check_key
 
 Floats = NDArray[np.floating[Any]]
 
 SCORE = "score"
 SCORE_POINTS = (np.arange(SCORE_CELLS) + 0.5) / SCORE_CELLS
 GRID_ROWS = 100_000
+OF_SEGMENT: tuple[tuple[str, Side, Scale], ...] = (
+    ("accuracy", "below", "share"),
+    ("log_loss", "above", "identity"),
+    ("label_noise", "above", "identity"),
+)
 
 
 @dataclass(frozen=True)
@@ -136,20 +143,18 @@ def profiles(of: Schema, counts: Counts, labelled: Counts, grid: Grid) -> list[P
 
 
 def performance_watched(of: Schema) -> tuple[Watched, ...]:
-    """Return what is watched of the labels: three metrics, an estimate, two metrics by segment."""
+    """Return what is watched of the labels: three metrics, an estimate, three by segment."""
     rows = [
         Watched("performance/accuracy", "performance", None, "accuracy", "below", 0.005, "share"),
         Watched("performance/roc_auc", "performance", None, "roc_auc", "below", 0.005),
         Watched("performance/log_loss", "performance", None, "log_loss", "above", 0.005),
         Watched("estimate/accuracy", "estimate", None, "accuracy", "both", 0.005),
     ]
-    names = [f"{column.name}={level}" for column in of.segments for level in range(5)]
-    for name in names:
-        key = f"performance/accuracy[{name}]"
-        rows.append(Watched(key, "performance", None, "accuracy", "below", 0.01, "share"))
-    for name in names:
-        key = f"performance/log_loss[{name}]"
-        rows.append(Watched(key, "performance", None, "log_loss", "above", 0.01))
+    segments = [{column.name: str(level)} for column in of.segments for level in range(5)]
+    for name, side, scale in OF_SEGMENT:
+        for segment in segments:
+            key = check_key("performance", name, None, segment)
+            rows.append(Watched(key, "performance", None, name, side, 0.01, scale, segment=segment))
     return tuple(rows)
 
 
@@ -179,8 +184,20 @@ def _of_rows(values: Floats, counts: NDArray) -> tuple[Floats, Floats]:
     return mean, counts @ values**2 / n - mean**2
 
 
+def _noise(counts: NDArray) -> tuple[Floats, Floats]:
+    """Return the label noise of counts by score and label, and its variance a row."""
+    weight = turned_weight(SCORE_POINTS)
+    against = np.stack([-weight * SCORE_POINTS, weight * (1 - SCORE_POINTS)], axis=1).ravel()
+    room = np.repeat(weight * (1 - 2 * SCORE_POINTS), 2)
+    flat = counts.reshape(*counts.shape[:-2], -1)
+    n, total = flat.sum(axis=-1), flat @ room
+    value = flat @ against / total
+    squares = (flat * (against - value[..., None] * room) ** 2).sum(axis=-1)
+    return value, squares * n / total**2
+
+
 def performance_values(labelled: Counts) -> tuple[Floats, Floats, Floats]:
-    """Return x, n and theory of `performance_watched`, each of shape (T, 44)."""
+    """Return x, n and theory of `performance_watched`, each of shape (T, 64)."""
     half = SCORE_CELLS // 2
     right = labelled[..., half:, 1].sum(axis=-1) + labelled[..., :half, 0].sum(axis=-1)
     n = labelled.sum(axis=(-2, -1))
@@ -195,10 +212,11 @@ def performance_values(labelled: Counts) -> tuple[Floats, Floats, Floats]:
     theory = [one, variance * total, log_loss[1], expected[1]]
     angles = to_angle(right.reshape(segments.shape), segments)
     by_segment = _of_rows(loss, labelled.reshape(*segments.shape, -1))
+    noise = _noise(labelled.reshape(*segments.shape, SCORE_CELLS, 2))
     return (
-        np.column_stack([*x, angles, by_segment[0]]),
-        np.column_stack([np.tile(total[:, None], 4), segments, segments]),
-        np.column_stack([*theory, np.ones(segments.shape), by_segment[1]]),
+        np.column_stack([*x, angles, by_segment[0], noise[0]]),
+        np.column_stack([np.tile(total[:, None], 4), segments, segments, segments]),
+        np.column_stack([*theory, np.ones(segments.shape), by_segment[1], noise[1]]),
     )
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from monitoring_sdk.alarms.provisional import Direction, Scale
 from monitoring_sdk.drift.methods import DEFAULTS as DRIFT_DEFAULTS
 from monitoring_sdk.drift.methods import METHODS, drift, page_floor
+from monitoring_sdk.metrics.labelled import Labelled
 from monitoring_sdk.metrics.operations import OPERATIONS, Served, operation
+from monitoring_sdk.metrics.probabilistic import no_probability
 from monitoring_sdk.metrics.rows import LabelledRows
 from monitoring_sdk.metrics.table import DEFAULTS as METRIC_DEFAULTS
 from monitoring_sdk.metrics.table import find_metric
@@ -54,6 +56,9 @@ OPERATION_FLOOR = {"rows": 0.3}
 """Smallest departure from the usual level worth a page, as a share of it; others: a half."""
 
 SAMPLED = ("latency_p50", "latency_p95", "latency_p99", "error_rate")
+
+OF_EVERY_SEGMENT = "label_noise"
+"""The metric of segments that is watched whatever metrics are asked for."""
 
 ALWAYS = ("null_share", "unseen_share")
 """Shares that are watched whatever distances are asked for."""
@@ -237,6 +242,13 @@ def least_of(name: str, better: str) -> float | None:
     return -1.0 if base == "mcc" else 0.0
 
 
+def _scored_by_probability(rows: LabelledRows) -> bool:
+    if not isinstance(rows, Labelled):
+        return False
+    score = rows.scored.score
+    return len(score) > 0 and no_probability(score) is None
+
+
 def measure_metrics(
     rows: LabelledRows,
     task: str,
@@ -244,9 +256,16 @@ def measure_metrics(
     segment: Mapping[str, str] | None = None,
     version: str | None = None,
 ) -> tuple[Measurement, ...]:
-    """Measure the performance metrics of labelled rows: of all, of a segment or of a version."""
+    """Measure the performance metrics of labelled rows: of all, of a segment or of a version.
+
+    Of a segment of a binary model that scores by probabilities the label noise is measured whether
+    it is asked for or not: nothing tells sooner that labels turned there.
+    """
+    names = list(metrics_for(task, wanted, rows))
+    if segment is not None and OF_EVERY_SEGMENT not in names and _scored_by_probability(rows):
+        names.append(OF_EVERY_SEGMENT)
     found = []
-    for name in metrics_for(task, wanted, rows):
+    for name in names:
         row, raw = find_metric(name, task), name.partition("@")[0] in RAW_UNITS
         found.append(
             Measurement(

@@ -14,7 +14,7 @@ from monitoring_sdk.measure import Measurement
 from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.value import Value
 
-OF_SEGMENTS = ("accuracy", "log_loss", "mae", "ndcg@10")
+OF_SEGMENTS = ("accuracy", "log_loss", "label_noise", "mae", "ndcg@10")
 """The metrics that are watched in each segment: what most others of a task move with."""
 
 SEGMENT_FLOOR = 0.01
@@ -56,7 +56,7 @@ def watched_beside(
 ) -> tuple[tuple[Watched, ...], tuple[float, ...]]:
     """Choose what is watched beside the columns, from the measurements of reference windows.
 
-    Every metric and estimate of all rows, one or two metrics of each segment, and the distances of
+    Every metric and estimate of all rows, up to three metrics of each segment, and the distances of
     all columns together: of each that five windows have a value of.
 
     Parameters

@@ -20,10 +20,10 @@ def reference(function: Callable[..., Any], *columns: Any, **options: Any) -> fl
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            found = float(function(*columns, **options))
+            found = function(*columns, **options)
         except (ValueError, IndexError, ZeroDivisionError, Warning):
             return None
-    return found if math.isfinite(found) else None
+    return float(found) if found is not None and math.isfinite(found) else None
 
 
 def agree(name: str, rows: Any, expected: float | None) -> None:
@@ -49,6 +49,18 @@ def ece(hit: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float:
             gap = np.average(score[inside], weights=own) - np.average(hit[inside], weights=own)
             total += own.sum() * abs(gap)
     return total / weight.sum()
+
+
+def label_noise(truth: np.ndarray, score: np.ndarray, weight: np.ndarray) -> float | None:
+    """The definition, a row at a time: labels against what the score expects, by how they speak."""
+    against = room = 0.0
+    for y, p, w in zip(truth, score, weight, strict=True):
+        held = min(max(p, 0.01), 0.99)
+        turned = 0.95 * held + 0.05 * (1 - held)
+        ratio = math.log(turned / held) - math.log((1 - turned) / (1 - held))
+        against += w * ratio * (y - p)
+        room += w * ratio * ((1 - p) - p)
+    return against / room if room > 1e-6 * weight.sum() else None
 
 
 def at_rate(truth: np.ndarray, score: np.ndarray, rate: float, of: str) -> float | None:

@@ -19,9 +19,10 @@ from monitoring_sdk.alarms.layout import floors, lay_out
 from monitoring_sdk.alarms.narrowed import narrowed
 from monitoring_sdk.alarms.paging import PagingState, step
 from monitoring_sdk.alarms.thresholds import incidents
-from monitoring_sdk.alarms.values import Values
+from monitoring_sdk.alarms.values import ValueForm, Values
 from monitoring_sdk.alarms.watched import Watched, to_angle
-from monitoring_sdk.errors import ConfigError
+from monitoring_sdk.alarms.watching import Watching
+from monitoring_sdk.errors import BaselineError, ConfigError
 
 DAY = 86400
 BUDGET = Budget(1, timedelta(days=30))
@@ -244,6 +245,31 @@ def test_alarms_read_back_and_judge_the_same() -> None:
     mine, theirs = (a.walk(values(x)) for a in (ALARMS, again))
     assert [p.passed for p in mine] == [p.passed for p in theirs]
     assert all(np.allclose(a.ratios, b.ratios) for a, b in zip(mine, theirs, strict=True))
+
+
+def of_segment(site: str) -> tuple[Watched, ...]:
+    return tuple(
+        Watched(
+            f"performance/{name}[site={site}]", "performance", None, name, segment={"site": site}
+        )
+        for name in ("accuracy", "log_loss", "label_noise")
+    )
+
+
+def test_what_is_watched_of_a_segment_shares_one_part_of_the_budget() -> None:
+    rows = (*of_segment("JFK"), WATCHED[-1], *of_segment("LGA"))
+    found = lay_out(rows)
+    units = found.unit_of.tolist()
+    assert units == [0, 0, 0, 1, 2, 2, 2]
+
+
+def test_thresholds_that_share_the_budget_otherwise_are_refused() -> None:
+    kept = Watching(ValueForm(()), WATCHED, tuple(THEORY.tolist()), ALARMS).to_dict()
+    assert Watching.from_dict(kept).alarms is not None
+    scale = kept["alarms"]["thresholds"]["unit_scale"]
+    kept["alarms"]["thresholds"]["unit_scale"] = [[*row, 3.0] for row in scale]
+    with pytest.raises(BaselineError, match=r"in \d+ parts, this version in \d+: build the"):
+        Watching.from_dict(kept)
 
 
 def test_alarms_of_some_values_judge_these_the_same() -> None:

@@ -43,6 +43,7 @@ SCALES: dict[str, tuple[str, Callable[[float], float], bool]] = {
     "average_precision": ("binary", log_odds, False),
     "business_value": ("binary", identity, True),
     "log_loss": ("binary", identity, True),
+    "label_noise": ("binary", identity, True),
     "precision_macro": ("multiclass", log_odds, False),
     "recall_macro": ("multiclass", log_odds, False),
     "f1_macro": ("multiclass", log_odds, False),

@@ -15,7 +15,7 @@ from sklearn.calibration import calibration_curve
 from monitoring_sdk.metrics.labelled import Labelled
 from monitoring_sdk.metrics.probabilistic import reliability_curve
 from monitoring_sdk.metrics.table import find_metric, metric_names
-from tests.reference_metrics import agree, at_rate, ece, reference
+from tests.reference_metrics import agree, at_rate, ece, label_noise, reference
 
 PAYOFF = {"tp": 3.0, "fp": -2.0, "fn": -7.0, "tn": 0.5}
 
@@ -47,6 +47,7 @@ BY_SCORE: dict[str, Callable[..., Any]] = {
         y, s, pos_label=True, sample_weight=sample_weight
     ),
     "ece": lambda y, s, sample_weight: ece(y, s, sample_weight),
+    "label_noise": lambda y, s, sample_weight: label_noise(y, s, sample_weight),
 }
 AT_A_RATE = {"precision@r%", "recall@r%"}
 
@@ -147,13 +148,39 @@ def test_less_than_one_alert_is_undefined() -> None:
     assert value.reason == "a share of 0.01 of 50 rows is less than one row"
 
 
-@pytest.mark.parametrize("name", ["log_loss", "brier", "ece"])
+@pytest.mark.parametrize("name", ["log_loss", "brier", "ece", "label_noise"])
 @pytest.mark.parametrize("bad", [-0.01, 1.01, np.inf])
 def test_what_is_no_probability_is_undefined(name: str, bad: float) -> None:
     value = find_metric(name, "binary").compute(Labelled([True, False], score=[bad, 0.5]))
     assert value.value is None
     assert value.n == 2
     assert "score" in (value.reason or "")
+
+
+@pytest.mark.parametrize("turned", [0.0, 0.02, 0.05, 0.4])
+def test_label_noise_is_the_share_of_labels_that_were_turned(turned: float) -> None:
+    rng = np.random.default_rng(5)
+    score = rng.beta(0.6, 2.0, 200_000)
+    truth = (rng.random(len(score)) < score) ^ (rng.random(len(score)) < turned)
+    found = find_metric("label_noise", "binary").compute(Labelled(truth, score=score))
+    assert found.interval is not None
+    assert found.interval[1] - found.interval[0] < 0.01
+    assert found.value == pytest.approx(turned, abs=0.005)
+
+
+def test_label_noise_does_not_move_where_other_scores_come() -> None:
+    rng = np.random.default_rng(6)
+    for a, b in ((0.6, 2.0), (3.0, 1.0)):
+        score = rng.beta(a, b, 100_000)
+        rows = Labelled(rng.random(len(score)) < score, score=score)
+        found = find_metric("label_noise", "binary").compute(rows)
+        assert found.value == pytest.approx(0.0, abs=0.005)
+
+
+def test_label_noise_of_scores_at_one_half_is_undefined() -> None:
+    rows = Labelled([True, False], score=[0.5, 0.5004])
+    value = find_metric("label_noise", "binary").compute(rows)
+    assert value.reason == "no score is off one half"
 
 
 def test_delong_interval_is_that_of_the_definition() -> None:

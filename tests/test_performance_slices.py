@@ -104,6 +104,47 @@ def test_a_limit_of_the_users_for_a_segment_holds_there_alone(tmp_path: Path) ->
     assert by_limit == {"performance/accuracy[site=JFK]": "warning"}
 
 
+def scored_sites(folder: Path, *, turned: float, seed: int = 8, **changes: Any) -> MonitorConfig:
+    """A calibrated model at four sites; from the failure on, labels at one of them are turned."""
+    chance = np.random.default_rng(seed)
+    at = moments(ROWS)
+    site = chance.choice(SITES, len(at), p=SHARES)
+    score = chance.beta(0.7, 1.4, len(at))
+    truth = chance.uniform(size=len(at)) < score
+    truth ^= failing(ROWS) & (site == "JFK") & (chance.uniform(size=len(at)) < turned)
+    frame = pd.DataFrame({"id": np.arange(len(at)), "at": at, "site": site, "score": score})
+    frame["y_pred"] = (score > 0.5).astype(int)
+    labels = label_table(frame["id"], truth.astype(int), at)
+    columns = {"segments": ["site"], "score": "score"}
+    return write_model(
+        folder, frame, labels, **{"metrics": ["recall"], "columns": columns, **changes}
+    )
+
+
+def test_labels_that_turn_at_one_site_page_whatever_metrics_are_listed(tmp_path: Path) -> None:
+    config = scored_sites(tmp_path, turned=0.15)
+    baseline = build_baseline(config, now=NOW)
+    assert baseline.watching is not None
+    of_segments = {w.key for w in baseline.watching.watched if w.segment is not None}
+    # Recall moves with too little to be watched of a segment; the smallest site is not watched.
+    assert of_segments == {f"performance/label_noise[site={s}]" for s in ("EWR", "JFK", "LGA")}
+    store = open_store("sqlite://")
+    list(walk(config, list(config.cadence.windows(day(20), day(DAYS))), store))
+    found = {c for i in store.incidents(config.model) for c in i.checks if "[" in c}
+    assert found == {"performance/label_noise[site=JFK]"}
+    assert min(i.opened for i in store.incidents(config.model)) > day(FAILURE_DAY)
+
+
+def test_scores_that_are_no_probabilities_have_no_label_noise(tmp_path: Path) -> None:
+    config = scored_sites(tmp_path, turned=0.0)
+    path = tmp_path / "predictions.parquet"
+    frame = pd.read_parquet(path)
+    frame["score"] *= 1000
+    frame.to_parquet(path)
+    build_baseline(config, now=NOW)
+    assert not [c for c in of_days(config, 20, DAYS) if c.name == "label_noise"]
+
+
 # --- Versions -----------------------------------------------------------------------------------
 
 

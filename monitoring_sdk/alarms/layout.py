@@ -1,4 +1,4 @@
-"""How values share the budget: a unit a column, with the energy of all that is watched of it."""
+"""How values share the budget: a unit a column or segment, with all that is watched of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitoring_sdk.alarms.mix import Mix
 from monitoring_sdk.alarms.residuals import Floats
 from monitoring_sdk.alarms.watched import FAMILIES, Scale, Watched, on_scale, places_of, readable
+from monitoring_sdk.report import slice_key
 
 ALL_LOCATIONS = "drift/location"
 ANY, MIX = "any", "mix"
@@ -46,7 +47,7 @@ class Layout:
     An *energy* is the mean square of the scores of some values: those of one column, the locations
     of all columns, and what is left of a category's levels beside the way that they often move. A
     *unit* is what has one equal share of its family's budget: a drifting column with all that is
-    watched of it, the energy of all locations, or one value of another family.
+    watched of it, the energy of all locations, the labels of a segment, or one other value.
 
     Parameters
     ----------
@@ -186,6 +187,15 @@ def _energies(watched: Sequence[Watched]) -> dict[str, list[int]]:
     return {name: at for name, at in found.items() if len(at) > 1}
 
 
+def _owner(w: Watched) -> tuple[str, str]:
+    """Name the unit of a value: its column, the segment whose labels it is of, or itself."""
+    if w.family == "drift":
+        return "drift", w.column or w.key
+    if w.family == "performance" and w.segment is not None:
+        return "segment", slice_key(w.segment)
+    return "", w.key
+
+
 def lay_out(watched: Sequence[Watched], mix: Mix | None = None) -> Layout:
     """Lay values out in energies and units.
 
@@ -207,11 +217,7 @@ def lay_out(watched: Sequence[Watched], mix: Mix | None = None) -> Layout:
     if mix is not None:
         for k, column in enumerate(mix.columns):
             energies[OF_MIX + column] = mix.at[mix.members[:, k] > 0].tolist()
-    names = [w.column if w.family == "drift" and w.column else w.key for w in watched]
-    owner = [
-        ("drift", n) if w.family == "drift" else ("", n)
-        for w, n in zip(watched, names, strict=True)
-    ]
+    owner = [_owner(w) for w in watched]
     owner += [("drift", name.removeprefix(OF_COLUMN).removeprefix(OF_MIX)) for name in energies]
     places: dict[tuple[str, str], list[int]] = {}
     for at, who in enumerate(owner):

@@ -13,13 +13,14 @@ from monitoring_sdk.alarms.fit import Design, Fit, estimate
 from monitoring_sdk.alarms.layout import Layout, floors
 from monitoring_sdk.alarms.residuals import Floats
 from monitoring_sdk.alarms.scores import horizon, standard_errors, trail
+from monitoring_sdk.alarms.tails import unit_tails
 
 _AT_ONCE = 4_000_000
 _SIMULATED_WINDOWS = 7200
 _FEWEST, _MOST = 48, 120
 _BURN_IN = 20
 _SMOOTHING, _STRIDE = 0.02, 37
-_UNIT_TAIL, _OWN_TAIL = 0.995, 0.99
+_OWN_TAIL = 0.99
 _TIMES_USED = 8
 _LEAST_SCALE = 2.3
 _NO_MEMORY, _MUCH_MEMORY = 0.02, 0.15
@@ -262,7 +263,7 @@ def _run(world: _World, rng: np.random.Generator) -> Run:
     assert centre is not None
     assert spread is not None
     units, gated, reference = (np.concatenate(x) for x in zip(*parts, strict=True))
-    scale = np.maximum(np.quantile(units, _UNIT_TAIL, axis=(0, 1)), _LEAST_SCALE)
+    scale = np.maximum(unit_tails(units, layout), _LEAST_SCALE)
     return Run(
         scores=layout.family_maxima(units / scale),
         gated=layout.family_maxima(gated / scale),

@@ -18,12 +18,13 @@ from monitoring_sdk.alarms.layout import Layout
 from monitoring_sdk.alarms.residuals import Floats
 from monitoring_sdk.alarms.scores import horizon, read
 from monitoring_sdk.alarms.simulation import Run, futures, leave_one_out
+from monitoring_sdk.alarms.tails import tail_quantile
 from monitoring_sdk.alarms.watched import FAMILIES, SHARES
 
 QUIET_WINDOWS = 3
 """So many windows without a page close an incident."""
 
-SAFETY = 0.5
+SAFETY = 0.6
 """Of the budget this much is planned for: what a model of the windows does not know costs too."""
 
 _UNGATED = 2.0
@@ -108,26 +109,6 @@ def incidents(alarm: np.ndarray, quiet: int = QUIET_WINDOWS) -> np.ndarray:
         out[..., t] = now & (still >= quiet)
         still = np.where(now, 0, still + 1)
     return out
-
-
-def tail_quantile(ordered: Floats, p: float) -> float:
-    """Return what a share `p` of a sorted sample exceeds, beyond the sample where need be.
-
-    The tail is taken for exponential in the square, as that of normal maxima is.
-
-    Examples
-    --------
-    >>> x = np.sort(np.random.default_rng(0).normal(size=(10_000, 30)).max(axis=1))
-    >>> 4.3 < tail_quantile(x, 1e-4) < 4.7  # 4.51 in truth
-    True
-    """
-    n = len(ordered)
-    top = ordered[-max(200, n // 50) :].astype(float)
-    if p * n >= 20 or p >= len(top) / n or top[0] <= 0:
-        return float(np.quantile(ordered, 1 - min(p, 1.0)))
-    squares = top**2
-    mean = max(float((squares - squares[0]).mean()), 1e-9)
-    return float(np.sqrt(squares[0] + mean * np.log(len(top) / n / p)))
 
 
 def _planned(safety: float, windows: int) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from monitoring_sdk.alarms.judging import Alarms
 from monitoring_sdk.alarms.values import ValueForm, Values
 from monitoring_sdk.alarms.watched import Scale, Watched, on_scale, to_angle
+from monitoring_sdk.errors import BaselineError
 
 Found = Callable[[str], tuple[float | None, int | None] | None]
 """The value of a check and its rows, by the check's key; None where a window has none."""
@@ -104,11 +105,24 @@ class Watching:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Watching:
-        """Read the JSON form back."""
-        alarms = data["alarms"]
+        """Read the JSON form back.
+
+        Raises
+        ------
+        BaselineError
+            When the budget was shared otherwise then, as by a version before.
+        """
+        alarms = None if data["alarms"] is None else Alarms.from_dict(data["alarms"])
+        if alarms is not None:
+            kept, own = alarms.thresholds.unit_scale.shape[1], len(alarms.layout.starts)
+            if kept != own:
+                raise BaselineError(
+                    f"alarms.json shares the budget in {kept} parts, this version in {own}: "
+                    "build the baseline again with `monitoring baseline build`"
+                )
         return cls(
             ValueForm.from_dict(data["form"]),
             tuple(Watched.from_dict(w) for w in data["others"]),
             tuple(data["others_theory"]),
-            None if alarms is None else Alarms.from_dict(alarms),
+            alarms,
         )

@@ -127,6 +127,7 @@ _BINARY = (
         roc_auc=probabilistic.roc_auc,
         average_precision=probabilistic.average_precision,
     ),
+    MetricRow("label_noise", {"binary": probabilistic.label_noise}, "lower", SCORE),
     MetricRow("precision@r%", {"binary": alert_rate.precision_at_rate}, "higher", SCORE),
     MetricRow("recall@r%", {"binary": alert_rate.recall_at_rate}, "higher", SCORE),
     MetricRow("business_value", {"binary": classification.business_value}, "higher", PAYOFF),

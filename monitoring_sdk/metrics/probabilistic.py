@@ -13,10 +13,11 @@ from functools import wraps
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from monitoring_sdk.metrics.curves import precision_area, roc_area
 from monitoring_sdk.metrics.guards import conclude, lacking, left_out, nothing_to_count
-from monitoring_sdk.metrics.intervals import around, mean_value, normal, on_logits, share
+from monitoring_sdk.metrics.intervals import around, finite, mean_value, normal, on_logits, share
 from monitoring_sdk.metrics.labelled import Labelled
 from monitoring_sdk.metrics.weights import dot
 from monitoring_sdk.value import Value
@@ -24,6 +25,12 @@ from monitoring_sdk.value import Value
 Formula = Callable[[Labelled], Value]
 ECE_BINS = 10
 EPS = float(np.finfo(np.float64).eps)
+TURNED = 0.05
+"""The share of turned labels that `label_noise` tells best."""
+SUREST = 0.01
+"""A label speaks no louder against a surer score than this: few models are right beyond it."""
+LEAST_ROOM = 1e-6
+"""Scores that lie all within .001 of one half say nothing that a label could turn round."""
 
 
 def no_probability(score: NDArray[np.float64]) -> str | None:
@@ -129,6 +136,52 @@ def brier(rows: Labelled) -> Value:
     """
     known = rows.scored
     return mean_value((known.score - known.truth) ** 2, known.weight, low=0.0)
+
+
+def turned_weight(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much louder than against it a label of one speaks for 5 % turned labels.
+
+    It is the log likelihood ratio of a label of 1 less that of a label of 0: above 0 where the
+    score is below one half, below 0 where it is above. Scores are clipped to [.01, .99].
+
+    Examples
+    --------
+    >>> turned_weight(np.array([0.1, 0.5, 0.9])).round(3).tolist()
+    [0.382, 0.0, -0.382]
+    """
+    p = np.clip(score, SUREST, 1 - SUREST)
+    return np.asarray(logit(p + TURNED * (1 - 2 * p)) - logit(p))
+
+
+@on_scores(probability=True)
+def label_noise(rows: Labelled) -> Value:
+    """Return the estimated share of labels that are turned round; about 0, or below, without any.
+
+    The mean of ``a (y - p)`` over that of ``a (1 - 2 p)``, of labels y and scores p. If a share e
+    of labels is turned, whichever they are, its mean is e plus what it is without: 0 where scores
+    are calibrated. The weights are those of `turned_weight`: the likelihood ratio tells 5 % of
+    turned labels from none best (J. Neyman and E. S. Pearson, 1933, Phil. Trans. A 231).
+
+    Examples
+    --------
+    >>> score = np.repeat([0.1, 0.9], 10)
+    >>> as_scored = np.repeat([False, True, False, True], [9, 1, 1, 9])
+    >>> one_more = np.repeat([False, True, False, True], [8, 2, 1, 9])
+    >>> [round(label_noise(Labelled(y, score=score)).value, 3) for y in (as_scored, one_more)]
+    [0.0, 0.062]
+    """
+    known = rows.scored
+    weight = turned_weight(known.score)
+    if known.weight is not None:
+        weight = weight * known.weight
+    against, room = weight * (known.truth - known.score), weight * (1 - 2 * known.score)
+    total, n = float(room.sum()), len(room)
+    rows_weight = n if known.weight is None else float(known.weight.sum())
+    if not total > LEAST_ROOM * rows_weight:
+        return Value.undefined("no score is off one half")
+    value = float(against.sum()) / total
+    error = float(np.sqrt(np.sum((against - value * room) ** 2))) / total
+    return finite(value, normal(value, error * float(np.sqrt(n / (n - 1))) if n > 1 else np.nan))
 
 
 def _bins(score: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
