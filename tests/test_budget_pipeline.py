@@ -16,6 +16,7 @@ from monitoring_sdk import stages
 from monitoring_sdk.adapters import baselines
 from monitoring_sdk.adapters.store import Store, open_store
 from monitoring_sdk.alarms.budget import Alarms
+from monitoring_sdk.alarms.thresholds import SAFETY
 from monitoring_sdk.alarms.watching import Watching
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.cli import main
@@ -75,7 +76,7 @@ def test_a_baseline_keeps_its_alarms(world: World) -> None:
     assert isinstance(watching.alarms, Alarms)
     assert not watching.alarms.provisional
     assert watching.alarms.windows == BASELINE_DAYS
-    assert watching.alarms.thresholds.expected <= 0.5
+    assert watching.alarms.thresholds.expected <= SAFETY
     keys = {w.key for w in watching.watched}
     assert {"drift/location/size", "quality/null_share/kind", "performance/roc_auc"} <= keys
     assert "estimate/accuracy" in keys

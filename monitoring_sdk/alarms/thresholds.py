@@ -24,7 +24,7 @@ from monitoring_sdk.alarms.watched import FAMILIES, SHARES
 QUIET_WINDOWS = 3
 """So many windows without a page close an incident."""
 
-SAFETY = 0.6
+SAFETY = 0.55
 """Of the budget this much is planned for: what a model of the windows does not know costs too."""
 
 _UNGATED = 2.0
