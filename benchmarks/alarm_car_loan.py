@@ -9,6 +9,7 @@ The weeks of the reference period are the reference; the inputs shift, and quali
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +18,9 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks.alarm_tables import table
+from monitoring_sdk.alarms.adjusted import fit_adjusted
 from monitoring_sdk.alarms.budget import Alarms, fit_alarms, parse_budget
+from monitoring_sdk.alarms.row_scores import row_scores
 from monitoring_sdk.alarms.values import (
     Role,
     ValueForm,
@@ -119,6 +122,8 @@ def fit(before: pd.DataFrame, reference: Sequence[pd.DataFrame]) -> tuple[Alarms
     roles[SCORE] = "prediction"
     smallest = min(map(len, reference))
     form = fit_form(profile(before, grid), grid, {SCORE: "score"}, roles, smallest)
+    numbers = {name: before[name].to_numpy(float) for name in NUMERIC}
+    form = replace(form, adjusted=fit_adjusted(row_scores(form, grid, numbers)))
     unseen = {name: own_levels(found, name) for name in LEVELS}
     pairs = zip(reference, reference_values(found, form, unseen), strict=True)
     values = [labelled(week, v) for week, v in pairs]

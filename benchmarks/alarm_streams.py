@@ -116,6 +116,8 @@ class Stream:
         Rows by segment, its level, score and label.
     sample : array of int64, shape (30, CELLS + 2)
         Rows apart, drawn evenly over the reference windows, as a training set would be.
+    rows_apart : array of int32, shape (SAMPLE, 30)
+        The same rows, before they were counted, without nulls.
     """
 
     schema: Schema
@@ -125,6 +127,7 @@ class Stream:
     counts: Counts
     labelled: Counts
     sample: NDArray[np.int64]
+    rows_apart: NDArray[np.int32]
 
 
 def _level_starts(levels: int) -> NDArray[np.int64]:
@@ -259,8 +262,10 @@ def draw(
         cells, score, label = rows_of(of, rows, moves, t, rng)
         labelled[t] = count_labelled(of, cells, score, label)
         counts[t] = _count(cells, moves.nulls[t], rng)
-    sample = np.zeros(counts.shape[1:], np.int64)
+    sample, apart = np.zeros(counts.shape[1:], np.int64), []
     for t, part in enumerate(np.array_split(np.arange(SAMPLE), reference)):
         rng = window_rng(seed, (1 << 21) + t)
-        sample += _count(rows_of(of, len(part), moves, t, rng)[0], moves.nulls[t], rng)
-    return Stream(of, rows, seed, moves, counts, labelled, sample)
+        cells = rows_of(of, len(part), moves, t, rng)[0]
+        apart.append(cells.copy())
+        sample += _count(cells, moves.nulls[t], rng)
+    return Stream(of, rows, seed, moves, counts, labelled, sample, np.concatenate(apart))

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring_sdk.alarms.adjusted import ADJUSTED
 from monitoring_sdk.alarms.mix import Mix
 from monitoring_sdk.alarms.residuals import Floats
 from monitoring_sdk.alarms.watched import FAMILIES, Scale, Watched, on_scale, places_of, readable
@@ -180,7 +181,7 @@ def _energies(watched: Sequence[Watched]) -> dict[str, list[int]]:
     """Return the values of each energy that has two or more."""
     found: dict[str, list[int]] = {}
     for at, w in enumerate(watched):
-        if w.family == "drift" and w.column is not None:
+        if w.family == "drift" and w.column is not None and w.kind != ADJUSTED:
             found.setdefault(OF_COLUMN + w.column, []).append(at)
             if w.kind == "location":
                 found.setdefault(ALL_LOCATIONS, []).append(at)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring_sdk.alarms.adjusted import Adjusted
 from monitoring_sdk.alarms.polynomials import EXPECTED_ROWS, MOMENTS, merged, moments, normal_scores
 from monitoring_sdk.alarms.watched import Family, Watched, to_angle
 from monitoring_sdk.profile.categorical import CategoricalProfile
@@ -109,14 +110,24 @@ class ColumnForm:
 
 @dataclass(frozen=True, eq=False)
 class ValueForm:
-    """What is watched of each column, fitted once on the reference."""
+    """What is watched of each column, and of it beside the others, fitted once on the reference."""
 
     columns: tuple[ColumnForm, ...]
+    adjusted: Adjusted | None = None
 
     @cached_property
     def watched(self) -> tuple[Watched, ...]:
         """A row a value, in the order of `Values.keys`."""
-        return tuple(w for form in self.columns for w in form.watched)
+        own = tuple(w for form in self.columns for w in form.watched)
+        return own if self.adjusted is None else (*own, *self.adjusted.watched)
+
+    @cached_property
+    def locations(self) -> NDArray[np.int64]:
+        """Where among the values the locations are that are compared with each other."""
+        if self.adjusted is None:
+            return np.empty(0, dtype=np.int64)
+        at = {w.column: i for i, w in enumerate(self.watched) if w.kind == "location"}
+        return np.array([at[column] for column in self.adjusted.columns], dtype=np.int64)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -126,16 +137,23 @@ class ValueForm:
     @cached_property
     def theory(self) -> NDArray[np.float64]:
         """The variance of each value times n, for independent rows."""
-        return np.array([0.0 if w.scale == "count" else 1.0 for w in self.watched])
+        found = np.array([0.0 if w.scale == "count" else 1.0 for w in self.watched])
+        if self.adjusted is not None:
+            own = self.adjusted.unexplained[self.adjusted.at]
+            found[len(found) - len(own) :] = own
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"columns": [form.to_dict() for form in self.columns]}
+        out: dict[str, Any] = {"columns": [form.to_dict() for form in self.columns]}
+        return out if self.adjusted is None else out | {"adjusted": self.adjusted.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ValueForm:
         """Read the JSON form back."""
-        return cls(tuple(ColumnForm.from_dict(d) for d in data["columns"]))
+        columns = tuple(ColumnForm.from_dict(d) for d in data["columns"])
+        adjusted = data.get("adjusted")
+        return cls(columns, None if adjusted is None else Adjusted.from_dict(adjusted))
 
 
 def fit_form(
@@ -280,7 +298,13 @@ def window_values(profile: Profile, form: ValueForm) -> Values:
         x += found
         every = float(column.rows) if column is not None else 0.0
         n += [every if w.kind == "null_share" else rows for w in column_form.watched]
-    return Values(form.keys, np.array(x, dtype=np.float64), np.array(n), form.theory)
+    values, weights = np.array(x, dtype=np.float64), np.array(n)
+    if form.adjusted is not None:
+        at = form.locations
+        left = form.adjusted.values(values[at], weights[at])
+        values = np.append(values, left)
+        weights = np.append(weights, weights[at][form.adjusted.at])
+    return Values(form.keys, values, weights, form.theory)
 
 
 def reference_values(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from monitoring_sdk.alarms.adjusted import ADJUSTED
 from monitoring_sdk.alarms.layout import ANY, MIX
 from monitoring_sdk.render.numbers import number, pair, short, unit_of
 from monitoring_sdk.report import Check
@@ -14,6 +15,7 @@ MOMENTS: Mapping[str, str] = {
     "scale": "spread",
     "skew": "skew",
     "tails": "tails",
+    ADJUSTED: "location beside the other columns",
 }
 """What is watched of a number's distribution, in standard deviations of the reference."""
 

@@ -44,6 +44,7 @@ from monitoring_sdk.stages.fitting import (
 from monitoring_sdk.stages.handle import layout_of
 from monitoring_sdk.stages.hiding import hidden_value, without_small
 from monitoring_sdk.stages.inheriting import (
+    beside_each_other,
     inherited_form,
     inherited_grid,
     inputs_of,
@@ -112,8 +113,9 @@ def build_baseline(
     grid = inherited_grid(grid, inherit, inputs_of(inherit, layout))
     segmentations = fit_segmentations(config, source, span, len(windows))
     form = Form(grid, layout, segmentations, joint, inherit=inherit)
+    sample = sample_rows(config, source, span, layout)
     form, profile, profiles, measured = _reference(
-        config, span, parts, form, smallest or MIN_ROWS, now, progress
+        config, span, parts, form, smallest or MIN_ROWS, sample, now, progress
     )
     grid = form.grid
     root = baselines_root() if root is None else root
@@ -121,7 +123,6 @@ def build_baseline(
     if valid_from is None and known:
         valid_from = span.end
     reference, comparison = collect_reference(measured), Comparison.of(config.baseline)
-    sample = sample_rows(config, source, span, layout)
     complete = [profiles[w] for w in windows]
     shown = {w: without_small(p, config.privacy.min_count) for w, p in profiles.items()}
     suite = _suite(config.privacy, sample, layout, reference, profile, complete)
@@ -243,6 +244,7 @@ def _reference(
     parts: Parts,
     form: Form,
     smallest: int,
+    sample: Mapping[str, pd.Series],
     now: datetime,
     progress: Progress,
 ) -> tuple[Form, Profile, dict[Window, Profile], list[list[Measurement]]]:
@@ -276,6 +278,7 @@ def _reference(
     roles = {column: _role(form.layout, column) for column in form.layout.profiled}
     scores = dict.fromkeys(form.layout.scores, "score")
     values = inherited_form(fit_form(total, grid, scores, roles, smallest), form.inherit, grid)
+    values = beside_each_other(values, form.inherit, grid, sample)
     form = dataclasses.replace(form, grid=grid, values=values)
     performance = reference_performance(config, windows, now, form.segmentations)
     measured = []

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitoring_sdk.alarms.adjusted import fit_adjusted
 from monitoring_sdk.alarms.provisional import ReferenceSeries
+from monitoring_sdk.alarms.row_scores import row_scores
 from monitoring_sdk.alarms.values import ValueForm
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.measure import Layout
 from monitoring_sdk.profile.grid import CategoricalGrid, Grid
+from monitoring_sdk.profile.numeric import numeric_values
 from monitoring_sdk.render.keys import parts_of
 from monitoring_sdk.window import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OF_THE_MODEL = ("prediction", "performance", "estimate")
 
@@ -54,6 +65,32 @@ def inherited_form(form: ValueForm, old: Baseline | None, grid: Grid) -> ValueFo
             for c in form.columns
         )
     )
+
+
+def beside_each_other(
+    form: ValueForm, old: Baseline | None, grid: Grid, sample: Mapping[str, pd.Series]
+) -> ValueForm:
+    """Add how the columns' locations hang together: as an older baseline has it, or the sample.
+
+    Where the older one's does not fit these columns there is none: its windows are among the
+    reference, and they were not compared by the new one's.
+    """
+    before = None if old is None or old.watching is None else old.watching.form
+    if before is None or before.adjusted is None:
+        numbers = {
+            c.column: _numbers(sample[c.column], c.column)
+            for c in form.columns
+            if c.numeric and c.column in sample
+        }
+        return dataclasses.replace(form, adjusted=fit_adjusted(row_scores(form, grid, numbers)))
+    kept = {c.column: c for c in before.columns}
+    own = {c.column: c for c in form.columns}
+    same = all(own.get(c) is kept[c] for c in before.adjusted.columns)
+    return dataclasses.replace(form, adjusted=before.adjusted if same else None)
+
+
+def _numbers(rows: pd.Series, name: str) -> NDArray[np.floating[Any]]:
+    return numeric_values(pa.Array.from_pandas(rows), name)[0]
 
 
 def with_history(new: Baseline, old: Baseline | None) -> Baseline:
