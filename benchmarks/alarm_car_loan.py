@@ -20,7 +20,7 @@ import pyarrow as pa
 from benchmarks.alarm_tables import table
 from monitoring_sdk.alarms.adjusted import fit_adjusted
 from monitoring_sdk.alarms.budget import Alarms, fit_alarms, parse_budget
-from monitoring_sdk.alarms.row_scores import row_scores
+from monitoring_sdk.alarms.row_scores import locations, row_scores
 from monitoring_sdk.alarms.values import (
     Role,
     ValueForm,
@@ -123,7 +123,9 @@ def fit(before: pd.DataFrame, reference: Sequence[pd.DataFrame]) -> tuple[Alarms
     smallest = min(map(len, reference))
     form = fit_form(profile(before, grid), grid, {SCORE: "score"}, roles, smallest)
     numbers = {name: before[name].to_numpy(float) for name in NUMERIC}
-    form = replace(form, adjusted=fit_adjusted(row_scores(form, grid, numbers)))
+    form = replace(
+        form, adjusted=fit_adjusted(row_scores(form, grid, numbers), locations(form, found))
+    )
     unseen = {name: own_levels(found, name) for name in LEVELS}
     pairs = zip(reference, reference_values(found, form, unseen), strict=True)
     values = [labelled(week, v) for week, v in pairs]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.alarm_peers import Counted, Windows
 from benchmarks.alarm_streams import CELLS, NULL, SCORE_CELLS, Column, Counts, Schema, Stream
 from monitoring_sdk.alarms.adjusted import fit_adjusted
-from monitoring_sdk.alarms.row_scores import row_scores
+from monitoring_sdk.alarms.row_scores import locations, row_scores
 from monitoring_sdk.alarms.values import (
     Role,
     ValueForm,
@@ -257,7 +257,9 @@ def see(stream: Stream, reference: int) -> Seen:
     rows = {
         c.name: c.points[stream.rows_apart[:, j]] for j, c in enumerate(of.columns) if c.numeric
     }
-    form = replace(form, adjusted=fit_adjusted(row_scores(form, grid, rows)))
+    form = replace(
+        form, adjusted=fit_adjusted(row_scores(form, grid, rows), locations(form, found))
+    )
     unseen = {
         c.name: own_levels(c.levels(counts[:, j]))
         for j, c in enumerate(of.columns)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from monitoring_sdk.alarms.adjusted import ADJUSTED
 from monitoring_sdk.alarms.provisional import MIN_WINDOWS
 from monitoring_sdk.alarms.values import ValueForm, window_values
 from monitoring_sdk.alarms.watched import Scale, Side, Watched, on_scale, places_of, readable
@@ -26,7 +27,7 @@ _SCALES: Mapping[str, Scale] = {"linear": "identity", "log": "log", "log_to_1": 
 def measure_watched(profile: Profile, form: ValueForm) -> tuple[Measurement, ...]:
     """Measure what is watched of each column, beside shares of nulls and unseen levels.
 
-    A column that the profile lacks has none.
+    A column that the profile lacks has none, and none is compared with others that moved.
 
     Examples
     --------
@@ -46,6 +47,8 @@ def measure_watched(profile: Profile, form: ValueForm) -> tuple[Measurement, ...
     for w, value, n in zip(form.watched, shown.tolist(), values.n.tolist(), strict=True):
         if w.kind in _MEASURED_ANYHOW or w.column not in profile.columns:
             continue
+        if w.kind == ADJUSTED and not n:
+            continue  # what it is compared with moved itself
         what = Value(value, n=int(n)) if n else Value.undefined("no rows with a value", n=0)
         found.append(Measurement(w.family, w.name, what, "both", w.column, floor=w.floor))
     return tuple(found)

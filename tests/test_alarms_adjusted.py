@@ -15,10 +15,11 @@ from task_models import BASELINE_DAYS, DAYS, FAILURE_DAY, day, failing, moments,
 
 from monitoring_sdk.adapters.store import open_store
 from monitoring_sdk.alarms.adjusted import ADJUSTED, Adjusted, fit_adjusted
-from monitoring_sdk.alarms.row_scores import row_scores
+from monitoring_sdk.alarms.row_scores import locations, row_scores
 from monitoring_sdk.alarms.values import ValueForm, fit_form, window_values
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.config import MonitorConfig
+from monitoring_sdk.measure_watched import measure_watched
 from monitoring_sdk.profile.grid import Grid, fit_numeric
 from monitoring_sdk.profile.profile import Profile, profile_batches
 from monitoring_sdk.render.words import words
@@ -49,7 +50,8 @@ def profile(of: dict[str, np.ndarray]) -> Profile:
 
 PLAIN = fit_form(profile(REFERENCE), GRID, {}, dict.fromkeys(NAMES, "drift"), 500)
 SCORES = row_scores(PLAIN, GRID, REFERENCE)
-FOUND = fit_adjusted(SCORES)
+WINDOWS = locations(PLAIN, [profile(rows(500, seed)) for seed in range(1000, 1030)])
+FOUND = fit_adjusted(SCORES, WINDOWS)
 assert FOUND is not None
 FORM = ValueForm(PLAIN.columns, FOUND)
 
@@ -96,23 +98,32 @@ def test_a_small_shift_of_one_column_stands_out_of_what_they_have_in_common() ->
     assert both / np.sqrt(FOUND.unexplained[at]) > 3 * own
 
 
-def test_where_one_column_breaks_the_others_stay_calm() -> None:
-    broken, calm = rows(1000, 4), rows(1000, 4)
+def test_where_one_column_breaks_what_relies_on_it_has_no_value() -> None:
+    broken = rows(1000, 4)
     broken["net"] = broken["net"] * 1000
-    found, usual = adjusted(broken), adjusted(calm)
+    found = adjusted(broken)
     assert found["net"] > 1
-    for name in ("tax", "weight"):
-        # Without what net explains it varies as a plain location does.
-        assert abs(found[name]) < 4 / np.sqrt(1000)
-        assert abs(usual[name]) < 4 / np.sqrt(1000)
+    assert np.isnan([found["tax"], found["weight"]]).all()
+    values = window_values(profile(broken), FORM)
+    assert all(values.n[i] == 0 for i, k in enumerate(values.keys) if k == f"drift/{ADJUSTED}/tax")
+    measured = {m.key for m in measure_watched(profile(broken), FORM)}
+    assert f"drift/{ADJUSTED}/net" in measured
+    assert f"drift/{ADJUSTED}/tax" not in measured
+    assert "drift/location/tax" in measured
 
 
-def test_a_column_that_is_not_there_explains_nothing_and_has_no_value() -> None:
+def test_a_column_that_is_not_there_has_no_value_nor_has_what_relies_on_it() -> None:
     whole = profile(rows(1000, 5))
     part = {name: column for name, column in whole.columns.items() if name != "net"}
-    found = adjusted(Profile(1000, part))
-    assert np.isnan(found["net"])
-    assert all(np.isfinite(found[name]) for name in ("tax", "weight"))
+    assert np.isnan(list(adjusted(Profile(1000, part)).values())).all()
+
+
+def test_a_column_that_always_moves_goes_on_explaining() -> None:
+    restless = fit_adjusted(SCORES, {**WINDOWS, "net": np.linspace(-1, 1, 30)})
+    assert restless is not None
+    location, n = np.array([0.5, 0.2, 0.0, 0.0]), np.full(4, 500.0)
+    assert np.isfinite(restless.values(location, n)).all()
+    assert np.isnan(FOUND.values(location, n)).any()
 
 
 def test_it_reads_back_and_judges_the_same() -> None:
@@ -145,12 +156,12 @@ def test_a_form_from_before_has_none() -> None:
     ids=["none", "one", "constant", "null", "independent", "few rows", "few rows a column"],
 )
 def test_where_there_is_nothing_to_learn_there_is_none(scores: dict[str, np.ndarray]) -> None:
-    assert fit_adjusted(scores) is None
+    assert fit_adjusted(scores, {name: np.zeros(30) for name in scores}) is None
 
 
 def test_columns_that_are_copies_of_each_other_keep_a_variance() -> None:
     a = np.random.default_rng(0).normal(size=5000)
-    found = fit_adjusted({"a": a, "b": a, "c": a})
+    found = fit_adjusted({"a": a, "b": a, "c": a}, {name: np.zeros(30) for name in "abc"})
     assert found is not None
     assert np.isfinite(found.weights).all()
     assert (found.unexplained[found.at] < 0.02).all()
@@ -159,7 +170,7 @@ def test_columns_that_are_copies_of_each_other_keep_a_variance() -> None:
 
 def test_the_order_of_rows_does_not_matter() -> None:
     order = np.random.default_rng(1).permutation(ROWS)
-    again = fit_adjusted({name: z[order] for name, z in SCORES.items()})
+    again = fit_adjusted({name: z[order] for name, z in SCORES.items()}, WINDOWS)
     assert isinstance(again, Adjusted)
     assert again.weights == pytest.approx(FOUND.weights, abs=1e-9)
 
@@ -218,4 +229,4 @@ def test_a_new_model_compares_columns_as_the_old_one_did(
     assert again.reference[key].values[:BASELINE_DAYS] == old.reference[key].values
     # Cells of its own could not be held against the old one's windows.
     other = ValueForm.from_dict(old.watching.form.to_dict())
-    assert beside_each_other(other, old, old.grid, {}).adjusted is None
+    assert beside_each_other(other, old, old.grid, {}, []).adjusted is None

@@ -25,6 +25,8 @@ _LEAST_ROWS, _ROWS_A_COLUMN = 500, 20
 _LEAST_WEIGHT = 0.02
 _LEAST_SPREAD = 0.1
 _MOVED, _BY_CHANCE = 0.15, 3.0
+_RELIED_ON = 0.1
+_MAD = 1.4826
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +40,14 @@ class Adjusted:
         A row a column: how far each other location is taken off. 0 on the diagonal.
     unexplained : array, shape (d,)
         The share of a row's variance that is left; 1 where the others say too little.
+    spread : array, shape (d,)
+        How far the locations of reference windows lie apart: their robust standard deviation.
     """
 
     columns: tuple[str, ...]
     weights: NDArray[np.float64]
     unexplained: NDArray[np.float64]
+    spread: NDArray[np.float64]
 
     @cached_property
     def at(self) -> NDArray[np.int64]:
@@ -61,17 +66,19 @@ class Adjusted:
     def values(self, location: NDArray[np.float64], n: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what is left of the locations of one window, of the columns that are watched.
 
-        A column that moved by more than chance and .15 standard deviations explains no other one:
-        where one breaks, the others have not moved.
+        A column that moved by .15 standard deviations more than windows and chance do explains no
+        other one: where one breaks, the others have not moved. What relies on it has no value then.
 
         Parameters
         ----------
         location, n : array, shape (d,)
             In standard deviations of the reference, and the rows that each rests on.
         """
-        usual = np.abs(location) <= _MOVED + _BY_CHANCE / np.sqrt(np.maximum(n, 1))
-        others = np.where(usual, location, 0.0)
-        return np.asarray((location - self.weights @ others)[self.at])
+        by_chance = np.maximum(self.spread, 1 / np.sqrt(np.maximum(n, 1)))
+        usual = np.abs(location) <= _MOVED + _BY_CHANCE * by_chance
+        left = location - self.weights @ np.where(usual, location, 0.0)
+        left[(np.abs(self.weights) * ~usual).max(axis=1) >= _RELIED_ON] = np.nan
+        return np.asarray(left[self.at])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; the floats read back exactly."""
@@ -79,7 +86,11 @@ class Adjusted:
             name: {self.columns[k]: float(row[k]) for k in np.flatnonzero(row)}
             for name, row in zip(self.columns, self.weights, strict=True)
         }
-        return {"weights": weights, "unexplained": self.unexplained.tolist()}
+        return {
+            "weights": weights,
+            "unexplained": self.unexplained.tolist(),
+            "spread": self.spread.tolist(),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Adjusted:
@@ -90,16 +101,21 @@ class Adjusted:
         for name, row in data["weights"].items():
             for other, weight in row.items():
                 weights[place[name], place[other]] = weight
-        return cls(names, weights, np.array(data["unexplained"], dtype=np.float64))
+        unexplained, spread = (np.array(data[k], np.float64) for k in ("unexplained", "spread"))
+        return cls(names, weights, unexplained, spread)
 
 
-def fit_adjusted(scores: Mapping[str, NDArray[np.float64]]) -> Adjusted | None:
+def fit_adjusted(
+    scores: Mapping[str, NDArray[np.float64]], locations: Mapping[str, NDArray[np.float64]]
+) -> Adjusted | None:
     """Learn from reference rows how the locations of columns hang together.
 
     Parameters
     ----------
     scores : mapping of str to array of float64, shape (n,)
         Of each column the normal score of each row, with mean 0 and variance 1; NaN for none.
+    locations : mapping of str to array of float64, shape (R,)
+        Of each column the location of each reference window; NaN for none.
 
     Returns
     -------
@@ -112,7 +128,8 @@ def fit_adjusted(scores: Mapping[str, NDArray[np.float64]]) -> Adjusted | None:
     >>> rng = np.random.default_rng(0)
     >>> a = rng.standard_normal(5000)
     >>> b = 0.8 * a + 0.6 * rng.standard_normal(5000)
-    >>> found = fit_adjusted({"a": a, "b": b})
+    >>> windows = rng.standard_normal((2, 30)) / 50
+    >>> found = fit_adjusted({"a": a, "b": b}, dict(zip("ab", windows)))
     >>> found.weights.round(1).tolist(), found.unexplained.round(1).tolist()
     ([[0.0, 0.8], [0.8, 0.0]], [0.4, 0.4])
     """
@@ -122,8 +139,8 @@ def fit_adjusted(scores: Mapping[str, NDArray[np.float64]]) -> Adjusted | None:
         return None
     z = np.nan_to_num(np.stack([scores[name] for name in names], axis=1))
     z -= z.mean(axis=0)
-    spread = z.std(axis=0)
-    together = (z.T @ z) / len(z) / np.maximum(np.outer(spread, spread), 1e-12)
+    sd = z.std(axis=0)
+    together = (z.T @ z) / len(z) / np.maximum(np.outer(sd, sd), 1e-12)
     precision = np.linalg.inv((1 - _RIDGE) * together + _RIDGE * np.eye(d))
     weights = -precision / np.diag(precision)[:, None]
     np.fill_diagonal(weights, 0.0)
@@ -132,8 +149,14 @@ def fit_adjusted(scores: Mapping[str, NDArray[np.float64]]) -> Adjusted | None:
     apart = np.eye(d) - weights
     unexplained = np.einsum("ij,jk,ik->i", apart, together, apart)
     # A column that hardly varies is explained by nothing.
-    alone = (unexplained > 1 - _LEAST_EXPLAINED) | (spread < _LEAST_SPREAD)
+    alone = (unexplained > 1 - _LEAST_EXPLAINED) | (sd < _LEAST_SPREAD)
     if alone.all():
         return None
     weights[alone] = 0.0
-    return Adjusted(names, weights, np.where(alone, 1.0, unexplained))
+    spread = np.array([_robust_sd(locations[name]) for name in names])
+    return Adjusted(names, weights, np.where(alone, 1.0, unexplained), spread)
+
+
+def _robust_sd(x: NDArray[np.float64]) -> float:
+    known = x[np.isfinite(x)]
+    return _MAD * float(np.median(np.abs(known - np.median(known)))) if len(known) else 0.0

@@ -1,15 +1,16 @@
-"""The normal scores of single rows: how the locations of columns hang together is read off them."""
+"""Normal scores of single rows, and their means over windows: what hangs together in both."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring_sdk.alarms.values import ValueForm
+from monitoring_sdk.alarms.values import ValueForm, window_values
 from monitoring_sdk.profile.grid import Grid, NumericGrid
+from monitoring_sdk.profile.profile import Profile
 
 
 def row_scores(
@@ -49,3 +50,26 @@ def row_scores(
         coarse = np.searchsorted(column.starts, fine, side="right") - 1
         found[column.column] = np.where(np.isnan(value), np.nan, column.scores[coarse, 0])
     return found
+
+
+def locations(form: ValueForm, windows: Sequence[Profile]) -> dict[str, NDArray[np.float64]]:
+    """Return the location of each column that has one in each window; NaN for none.
+
+    Parameters
+    ----------
+    form : ValueForm
+    windows : sequence of Profile
+        R of them.
+
+    Returns
+    -------
+    dict of str to array of float64, shape (R,)
+    """
+    plain = ValueForm(form.columns)
+    found = np.array([window_values(profile, plain).x for profile in windows])
+    found = found.reshape(len(windows), len(plain.keys))
+    return {
+        w.column: found[:, i]
+        for i, w in enumerate(plain.watched)
+        if w.kind == "location" and w.column is not None
+    }

@@ -302,8 +302,8 @@ def window_values(profile: Profile, form: ValueForm) -> Values:
     if form.adjusted is not None:
         at = form.locations
         left = form.adjusted.values(values[at], weights[at])
-        values = np.append(values, left)
-        weights = np.append(weights, weights[at][form.adjusted.at])
+        on = np.where(np.isnan(left), 0.0, weights[at][form.adjusted.at])
+        values, weights = np.append(values, left), np.append(weights, on)
     return Values(form.keys, values, weights, form.theory)
 
 

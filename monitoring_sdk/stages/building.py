@@ -278,7 +278,7 @@ def _reference(
     roles = {column: _role(form.layout, column) for column in form.layout.profiled}
     scores = dict.fromkeys(form.layout.scores, "score")
     values = inherited_form(fit_form(total, grid, scores, roles, smallest), form.inherit, grid)
-    values = beside_each_other(values, form.inherit, grid, sample)
+    values = beside_each_other(values, form.inherit, grid, sample, complete)
     form = dataclasses.replace(form, grid=grid, values=values)
     performance = reference_performance(config, windows, now, form.segmentations)
     measured = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from monitoring_sdk.alarms.adjusted import fit_adjusted
 from monitoring_sdk.alarms.provisional import ReferenceSeries
-from monitoring_sdk.alarms.row_scores import row_scores
+from monitoring_sdk.alarms.row_scores import locations, row_scores
 from monitoring_sdk.alarms.values import ValueForm
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.comparison import Comparison
 from monitoring_sdk.measure import Layout
 from monitoring_sdk.profile.grid import CategoricalGrid, Grid
 from monitoring_sdk.profile.numeric import numeric_values
+from monitoring_sdk.profile.profile import Profile
 from monitoring_sdk.render.keys import parts_of
 from monitoring_sdk.window import Window
 
@@ -68,7 +69,11 @@ def inherited_form(form: ValueForm, old: Baseline | None, grid: Grid) -> ValueFo
 
 
 def beside_each_other(
-    form: ValueForm, old: Baseline | None, grid: Grid, sample: Mapping[str, pd.Series]
+    form: ValueForm,
+    old: Baseline | None,
+    grid: Grid,
+    sample: Mapping[str, pd.Series],
+    windows: Sequence[Profile],
 ) -> ValueForm:
     """Add how the columns' locations hang together: as an older baseline has it, or the sample.
 
@@ -76,17 +81,14 @@ def beside_each_other(
     reference, and they were not compared by the new one's.
     """
     before = None if old is None or old.watching is None else old.watching.form
-    if before is None or before.adjusted is None:
-        numbers = {
-            c.column: _numbers(sample[c.column], c.column)
-            for c in form.columns
-            if c.numeric and c.column in sample
-        }
-        return dataclasses.replace(form, adjusted=fit_adjusted(row_scores(form, grid, numbers)))
-    kept = {c.column: c for c in before.columns}
-    own = {c.column: c for c in form.columns}
-    same = all(own.get(c) is kept[c] for c in before.adjusted.columns)
-    return dataclasses.replace(form, adjusted=before.adjusted if same else None)
+    if before is not None and before.adjusted is not None:
+        kept = {c.column: c for c in before.columns}
+        own = {c.column: c for c in form.columns}
+        same = all(own.get(c) is kept[c] for c in before.adjusted.columns)
+        return dataclasses.replace(form, adjusted=before.adjusted if same else None)
+    named = [c.column for c in form.columns if c.numeric and c.column in sample]
+    scores = row_scores(form, grid, {c: _numbers(sample[c], c) for c in named})
+    return dataclasses.replace(form, adjusted=fit_adjusted(scores, locations(form, windows)))
 
 
 def _numbers(rows: pd.Series, name: str) -> NDArray[np.floating[Any]]:
