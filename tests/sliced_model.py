@@ -56,7 +56,7 @@ def monitor(folder: Path, table: pd.DataFrame, **more: Any) -> MonitorConfig:
     """Write the rows, and return a monitor of them whose segments are the regions."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "predictions.parquet"
-    table.drop(columns="day").to_parquet(path, index=False, row_group_size=5000)
+    table.drop(columns="day").to_parquet(path, index=False, row_group_size=1000)
     columns = {
         "id": "id",
         "timestamp": "at",

@@ -70,7 +70,7 @@ def write_small_model(folder: Path, python: str, *, seed: int = 7) -> Path:
             "score": score,
             "y_pred": (score > 0.5).astype(int),
         }
-    ).to_parquet(folder / "predictions.parquet")
+    ).to_parquet(folder / "predictions.parquet", row_group_size=1000)
     pd.DataFrame(
         {
             "id": ids,

@@ -39,7 +39,7 @@ def write_model(
 ) -> MonitorConfig:
     """Write predictions and labels, and return their monitor; `changes` replace its sections."""
     folder.mkdir(parents=True, exist_ok=True)
-    predictions.to_parquet(folder / "predictions.parquet", row_group_size=5000)
+    predictions.to_parquet(folder / "predictions.parquet", row_group_size=1000)
     known.to_parquet(folder / "labels.parquet")
     columns = {
         "id": "id",

@@ -118,12 +118,11 @@ def test_a_column_that_is_not_there_has_no_value_nor_has_what_relies_on_it() -> 
     assert np.isnan(list(adjusted(Profile(1000, part)).values())).all()
 
 
-def test_a_column_that_always_moves_goes_on_explaining() -> None:
-    restless = fit_adjusted(SCORES, {**WINDOWS, "net": np.linspace(-1, 1, 30)})
-    assert restless is not None
-    location, n = np.array([0.5, 0.2, 0.0, 0.0]), np.full(4, 500.0)
-    assert np.isfinite(restless.values(location, n)).all()
-    assert np.isnan(FOUND.values(location, n)).any()
+@pytest.mark.parametrize("windows", [np.linspace(-1, 1, 30), np.repeat([0.0, 1.5], [26, 4])])
+def test_a_column_whose_windows_differ_anyway_takes_no_part(windows: np.ndarray) -> None:
+    found = fit_adjusted(SCORES, {**WINDOWS, "net": windows})
+    assert found is not None
+    assert found.columns == ("tax", "weight", "age")
 
 
 def test_it_reads_back_and_judges_the_same() -> None:

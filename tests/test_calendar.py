@@ -182,7 +182,7 @@ def test_an_event_pages_nobody_and_what_goes_on_after_it_does(
 def back_to_normal(folder: Path, from_day: int) -> None:
     rows = pd.read_parquet(folder / "predictions.parquet")
     rows.loc[rows["at"] >= pd.Timestamp(day(from_day)), "size"] -= 2.0
-    rows.to_parquet(folder / "predictions.parquet", row_group_size=5000)
+    rows.to_parquet(folder / "predictions.parquet", row_group_size=1000)
 
 
 @pytest.mark.parametrize("reference", ["exclude", "include"])

@@ -6,11 +6,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from monitoring_sdk.adapters.store import Store, open_store
@@ -28,6 +31,16 @@ SHIFT = datetime(2019, 4, 1, tzinfo=UTC)
 NUMERIC = ["car_value", "debt_to_income_ratio", "loan_length", "driver_tenure"]
 CATEGORICAL = ["salary_range", "repaid_loan_on_prev_car", "size_of_downpayment"]
 METRICS = ["accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "mcc", "brier"]
+
+_FOLDER = TemporaryDirectory()
+
+
+@cache
+def all_rows() -> Path:
+    """Write the rows in groups of some days, so that a window is read from few of them."""
+    path = Path(_FOLDER.name) / "predictions.parquet"
+    pq.write_table(pq.read_table(CASE / "predictions.parquet"), path, row_group_size=2500)
+    return path
 
 
 def settings(predictions: Path | str, **changes: Any) -> MonitorConfig:
@@ -69,7 +82,7 @@ def baselines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("baselines")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MONITORING_BASELINES", str(root))
-        build_baseline(settings(CASE / "predictions.parquet"), now=datetime(2019, 1, 1, tzinfo=UTC))
+        build_baseline(settings(all_rows()), now=datetime(2019, 1, 1, tzinfo=UTC))
         yield root
 
 
@@ -78,7 +91,7 @@ def walked(
     baselines: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[MonitorConfig, Store, list[Report]]:
     """Walk from November to July as the schedule would have, and look back in 2020."""
-    config = settings(CASE / "predictions.parquet")
+    config = settings(all_rows())
     store = open_store(f"sqlite:///{tmp_path_factory.mktemp('store') / 's.db'}")
     reports = list(walk(config, months(config), store, notify=True))
     revise(config, months(config), datetime(2020, 1, 1, tzinfo=UTC), store)
@@ -208,7 +221,7 @@ def test_labels_that_are_not_due_are_waited_for(
 def test_messy_labels_are_resolved_as_of_a_moment(index: int) -> None:
     expected = json.loads((CASE / "labels_messy_expected.json").read_text())["as_of"][index]
     as_of = datetime.fromisoformat(expected["as_of"]).replace(tzinfo=UTC)
-    config = settings(CASE / "predictions.parquet", known=str(CASE / "labels_messy.parquet"))
+    config = settings(all_rows(), known=str(CASE / "labels_messy.parquet"))
     (judged,) = join_labels(config, [Window(datetime(2018, 10, 30, 18, tzinfo=UTC), as_of)], as_of)
     assert judged.rows.n == expected["n_labelled"]
     assert judged.coverage == pytest.approx(expected["n_labelled"] / expected["n_predictions"])
@@ -220,7 +233,7 @@ def test_a_weekly_reference_suits_monthly_windows(tmp_path: Path, store: Store) 
     """Counts of rows over a week are no limit for those of a month."""
     root = str(tmp_path / "weekly")
     span = {"start": "2018-06-01", "end": "2018-10-30T18:00:00", "every": "1w"}
-    config = settings(CASE / "predictions.parquet", baseline=span)
+    config = settings(all_rows(), baseline=span)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MONITORING_BASELINES", root)
         built = build_baseline(config, now=datetime(2019, 1, 1, tzinfo=UTC))
@@ -238,7 +251,7 @@ def test_a_limit_for_a_column_that_is_not_there_is_a_problem(
     file = tmp_path / "car_loan.yaml"
     file.write_text(f"""\
 model: car_loan
-source: {{predictions: "{CASE / "predictions.parquet"}"}}
+source: {{predictions: "{all_rows()}"}}
 columns: {{timestamp: timestamp, prediction: y_pred, exclude: [id, period]}}
 thresholds: {{psi: {{columns: [car_valeu, "*_income_*"], max: 0.2}}}}
 """)
@@ -368,7 +381,7 @@ def test_a_warning_that_fails_blocks_nothing(tmp_path: Path, store: Store) -> No
         "max_value": 0,
         "severity": "warning",
     }
-    config = settings(CASE / "predictions.parquet", quality=[few])
+    config = settings(all_rows(), quality=[few])
     (november,) = walk(config, months(config)[:1], store)
     declared = of(november, few["type"], "car_value")
     assert (declared.status, declared.severity) == ("alert", "warning")
@@ -383,7 +396,7 @@ def test_old_labels_read_again_do_not_keep_an_incident_open(tmp_path: Path, stor
     flipped = labels["id"].isin(bad) & (labels["id"] % 3 == 0)
     labels["y_true"] = labels["y_true"].where(~flipped, 1 - labels["y_true"])
     labels.to_parquet(tmp_path / "labels.parquet")
-    config = settings(CASE / "predictions.parquet", known=str(tmp_path / "labels.parquet"))
+    config = settings(all_rows(), known=str(tmp_path / "labels.parquet"))
     reports = list(walk(config, months(config)[:5], store, notify=True))
     (incident,) = store.incidents(config.model)
     assert incident.families == ("performance",)
@@ -422,7 +435,7 @@ def test_too_few_labels_are_waited_for_and_given_up_in_the_end(
 def test_an_exception_in_the_middle_leaves_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = settings(CASE / "predictions.parquet")
+    config = settings(all_rows())
     april = Window(SHIFT, datetime(2019, 5, 1, tzinfo=UTC))
     module = sys.modules["monitoring_sdk.stages.decide"]
 
@@ -445,7 +458,7 @@ def test_an_exception_in_the_middle_leaves_nothing(
 
 
 def test_a_window_older_than_the_newest_only_revises(store: Store) -> None:
-    config = settings(CASE / "predictions.parquet")
+    config = settings(all_rows())
     may, april = (
         Window(datetime(2019, 5, 1, tzinfo=UTC), datetime(2019, 6, 1, tzinfo=UTC)),
         Window(SHIFT, datetime(2019, 5, 1, tzinfo=UTC)),
@@ -462,7 +475,7 @@ def test_a_window_older_than_the_newest_only_revises(store: Store) -> None:
 
 
 def test_without_notify_nothing_is_to_be_sent(store: Store) -> None:
-    config = settings(CASE / "predictions.parquet")
+    config = settings(all_rows())
     april = Window(SHIFT, datetime(2019, 5, 1, tzinfo=UTC))
     assert evaluate_window(config, april, april.end, store, notify=False).status == "alert"
     assert len(store.incidents(config.model)) == 1

@@ -26,6 +26,7 @@ _LEAST_WEIGHT = 0.02
 _LEAST_SPREAD = 0.1
 _MOVED, _BY_CHANCE = 0.15, 3.0
 _RELIED_ON = 0.1
+_RESTLESS = 0.25
 _MAD = 1.4826
 
 
@@ -121,7 +122,8 @@ def fit_adjusted(
     -------
     Adjusted or None
         None where there are fewer than two columns, 500 rows or 20 rows a column, or where no
-        column is explained to a tenth by the others.
+        column is explained to a tenth by the others. Columns whose windows differ by more than a
+        quarter of a standard deviation anyway, as the weather's do, take no part.
 
     Examples
     --------
@@ -133,7 +135,8 @@ def fit_adjusted(
     >>> found.weights.round(1).tolist(), found.unexplained.round(1).tolist()
     ([[0.0, 0.8], [0.8, 0.0]], [0.4, 0.4])
     """
-    names = tuple(scores)
+    # Not robust: rain that comes on one day of seven has a robust deviation of 0.
+    names = tuple(name for name in scores if _sd(locations[name]) <= _RESTLESS)
     d = len(names)
     if d < 2 or len(scores[names[0]]) < max(_LEAST_ROWS, _ROWS_A_COLUMN * d):
         return None
@@ -146,8 +149,8 @@ def fit_adjusted(
     np.fill_diagonal(weights, 0.0)
     # A baseline is read by people, in a diff: no digits and no weights that tell nothing.
     weights = np.where(np.abs(weights) < _LEAST_WEIGHT, 0.0, weights.round(3))
-    apart = np.eye(d) - weights
-    unexplained = np.einsum("ij,jk,ik->i", apart, together, apart)
+    left = np.eye(d) - weights
+    unexplained = np.einsum("ij,jk,ik->i", left, together, left)
     # A column that hardly varies is explained by nothing.
     alone = (unexplained > 1 - _LEAST_EXPLAINED) | (sd < _LEAST_SPREAD)
     if alone.all():
@@ -155,6 +158,11 @@ def fit_adjusted(
     weights[alone] = 0.0
     spread = np.array([_robust_sd(locations[name]) for name in names])
     return Adjusted(names, weights, np.where(alone, 1.0, unexplained), spread)
+
+
+def _sd(x: NDArray[np.float64]) -> float:
+    known = x[np.isfinite(x)]
+    return float(known.std()) if len(known) else 0.0
 
 
 def _robust_sd(x: NDArray[np.float64]) -> float:
