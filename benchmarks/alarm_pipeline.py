@@ -167,7 +167,7 @@ def run(
 ) -> list[dict[str, Any]]:
     """Run all, a record a stream or fault."""
     records = []
-    none = mock.patch("monitoring_sdk.stages.building.generate", return_value=[])
+    none = mock.patch("monitoring_sdk.adapters.quality_generate.generate", return_value=[])
     with none, tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         os.environ["MONITORING_BASELINES"] = str(folder / "baselines")
