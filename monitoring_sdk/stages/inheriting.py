@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _OF_THE_MODEL = ("prediction", "performance", "estimate")
+_MOST_NUMBERS = 10_000_000
+"""Of the sample, held at once."""
 
 
 def inputs_of(old: Baseline | None, layout: Layout) -> tuple[str, ...]:
@@ -87,7 +89,10 @@ def beside_each_other(
         same = all(own.get(c) is kept[c] for c in before.adjusted.columns)
         return dataclasses.replace(form, adjusted=before.adjusted if same else None)
     named = [c.column for c in form.columns if c.numeric and c.column in sample]
-    scores = row_scores(form, grid, {c: _numbers(sample[c], c) for c in named})
+    rows = max((len(sample[c]) for c in named), default=0)
+    step = max(1, -(-rows * len(named) // _MOST_NUMBERS))
+    numbers = {c: _numbers(sample[c].iloc[::step], c) for c in named}
+    scores = row_scores(form, grid, numbers)
     return dataclasses.replace(form, adjusted=fit_adjusted(scores, locations(form, windows)))
 
 
