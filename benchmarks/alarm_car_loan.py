@@ -9,7 +9,6 @@ The weeks of the reference period are the reference; the inputs shift, and quali
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,9 +17,8 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks.alarm_tables import table
-from monitoring_sdk.alarms.adjusted import fit_adjusted
 from monitoring_sdk.alarms.budget import Alarms, fit_alarms, parse_budget
-from monitoring_sdk.alarms.row_scores import locations, row_scores
+from monitoring_sdk.alarms.row_scores import with_adjusted
 from monitoring_sdk.alarms.values import (
     Role,
     ValueForm,
@@ -123,9 +121,7 @@ def fit(before: pd.DataFrame, reference: Sequence[pd.DataFrame]) -> tuple[Alarms
     smallest = min(map(len, reference))
     form = fit_form(profile(before, grid), grid, {SCORE: "score"}, roles, smallest)
     numbers = {name: before[name].to_numpy(float) for name in NUMERIC}
-    form = replace(
-        form, adjusted=fit_adjusted(row_scores(form, grid, numbers), locations(form, found))
-    )
+    form = with_adjusted(form, grid, numbers, found)
     unseen = {name: own_levels(found, name) for name in LEVELS}
     pairs = zip(reference, reference_values(found, form, unseen), strict=True)
     values = [labelled(week, v) for week, v in pairs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.alarm_peers import Counted, Windows
 from benchmarks.alarm_streams import CELLS, NULL, SCORE_CELLS, Column, Counts, Schema, Stream
-from monitoring_sdk.alarms.adjusted import fit_adjusted
-from monitoring_sdk.alarms.row_scores import locations, row_scores
+from monitoring_sdk.alarms.row_scores import with_adjusted
 from monitoring_sdk.alarms.values import (
     Role,
     ValueForm,
@@ -257,9 +256,7 @@ def see(stream: Stream, reference: int) -> Seen:
     rows = {
         c.name: c.points[stream.rows_apart[:, j]] for j, c in enumerate(of.columns) if c.numeric
     }
-    form = replace(
-        form, adjusted=fit_adjusted(row_scores(form, grid, rows), locations(form, found))
-    )
+    form = with_adjusted(form, grid, rows, found)
     unseen = {
         c.name: own_levels(c.levels(counts[:, j]))
         for j, c in enumerate(of.columns)

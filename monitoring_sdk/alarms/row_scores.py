@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring_sdk.alarms.adjusted import fit_adjusted
 from monitoring_sdk.alarms.values import ValueForm, window_values
 from monitoring_sdk.profile.grid import Grid, NumericGrid
 from monitoring_sdk.profile.profile import Profile
@@ -52,6 +54,27 @@ def row_scores(
     return found
 
 
+def with_adjusted(
+    form: ValueForm,
+    grid: Grid,
+    rows: Mapping[str, NDArray[np.floating[Any]]],
+    windows: Sequence[Profile],
+) -> ValueForm:
+    """Add to a form how the locations of its columns hang together, where they do.
+
+    Parameters
+    ----------
+    form : ValueForm
+    grid : Grid
+    rows : mapping of str to array, shape (n,)
+        As for `row_scores`.
+    windows : sequence of Profile
+        Of the reference.
+    """
+    scores = row_scores(form, grid, rows)
+    return replace(form, adjusted=fit_adjusted(scores, locations(form, windows)))
+
+
 def locations(form: ValueForm, windows: Sequence[Profile]) -> dict[str, NDArray[np.float64]]:
     """Return the location of each column that has one in each window; NaN for none.
 
@@ -65,7 +88,7 @@ def locations(form: ValueForm, windows: Sequence[Profile]) -> dict[str, NDArray[
     -------
     dict of str to array of float64, shape (R,)
     """
-    plain = ValueForm(form.columns)
+    plain = ValueForm(tuple(column for column in form.columns if column.numeric))
     found = np.array([window_values(profile, plain).x for profile in windows])
     found = found.reshape(len(windows), len(plain.keys))
     return {

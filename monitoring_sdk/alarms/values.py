@@ -122,10 +122,9 @@ class ValueForm:
         return own if self.adjusted is None else (*own, *self.adjusted.watched)
 
     @cached_property
-    def locations(self) -> NDArray[np.int64]:
-        """Where among the values the locations are that are compared with each other."""
-        if self.adjusted is None:
-            return np.empty(0, dtype=np.int64)
+    def compared(self) -> NDArray[np.int64]:
+        """Where among the values the locations are that `adjusted` compares with each other."""
+        assert self.adjusted is not None
         at = {w.column: i for i, w in enumerate(self.watched) if w.kind == "location"}
         return np.array([at[column] for column in self.adjusted.columns], dtype=np.int64)
 
@@ -300,7 +299,7 @@ def window_values(profile: Profile, form: ValueForm) -> Values:
         n += [every if w.kind == "null_share" else rows for w in column_form.watched]
     values, weights = np.array(x, dtype=np.float64), np.array(n)
     if form.adjusted is not None:
-        at = form.locations
+        at = form.compared
         left = form.adjusted.values(values[at], weights[at])
         on = np.where(np.isnan(left), 0.0, weights[at][form.adjusted.at])
         values, weights = np.append(values, left), np.append(weights, on)

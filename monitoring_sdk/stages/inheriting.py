@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitoring_sdk.alarms.adjusted import fit_adjusted
 from monitoring_sdk.alarms.provisional import ReferenceSeries
-from monitoring_sdk.alarms.row_scores import locations, row_scores
+from monitoring_sdk.alarms.row_scores import with_adjusted
 from monitoring_sdk.alarms.values import ValueForm
 from monitoring_sdk.baseline import Baseline
 from monitoring_sdk.comparison import Comparison
@@ -92,8 +91,7 @@ def beside_each_other(
     rows = max((len(sample[c]) for c in named), default=0)
     step = max(1, -(-rows * len(named) // _MOST_NUMBERS))
     numbers = {c: _numbers(sample[c].iloc[::step], c) for c in named}
-    scores = row_scores(form, grid, numbers)
-    return dataclasses.replace(form, adjusted=fit_adjusted(scores, locations(form, windows)))
+    return with_adjusted(form, grid, numbers, windows)
 
 
 def _numbers(rows: pd.Series, name: str) -> NDArray[np.floating[Any]]:
